@@ -1,14 +1,19 @@
 """Events: the immutable `Event` that everything passes around.
 
 An event of a room version from 3 on has no id in its PDU; `Event` carries it beside. Nothing local ever enters the PDU.
-Source: server-server API, "PDUs"; room version pages, "Event format".
+`event_from_pdu` makes an Event of what another server sent, `event_builder` a new one; the store gives the parts of one
+that it holds to the constructor. Source: server-server API, "PDUs"; room version pages, "Event format".
 """
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from oriz_matrix.protocol.canonical import encode
+from oriz_matrix.protocol.event_format import check_format, is_founding
+from oriz_matrix.protocol.hashing import event_id_of
 from oriz_matrix.protocol.identifiers import EventId, RoomId, UserId
+from oriz_matrix.protocol.redaction import redact
 from oriz_matrix.protocol.room_versions import RoomVersion
 
 StateKey = tuple[str, str]
@@ -21,7 +26,15 @@ class Event:
     The attributes hold for events that passed `check_format`; before that only `pdu` may be read.
     """
 
-    def __init__(self, version: RoomVersion, event_id: EventId, room_id: RoomId, pdu: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        version: RoomVersion,
+        event_id: EventId,
+        room_id: RoomId,
+        pdu: Mapping[str, Any],
+        encoded: bytes | None = None,
+    ) -> None:
+        """`encoded`: the canonical JSON of the PDU, when the caller has it; made on first use otherwise."""
         self.version = version
         self.event_id = event_id
         self.room_id = room_id
@@ -30,6 +43,7 @@ class Event:
         self.sender: UserId = pdu["sender"]
         self.state_key: str | None = pdu.get("state_key")
         self.content: Mapping[str, Any] = pdu["content"]
+        self._encoded = encoded
 
     @property
     def key(self) -> StateKey:
@@ -54,6 +68,13 @@ class Event:
         timestamp: int = self.pdu["origin_server_ts"]
         return timestamp
 
+    @property
+    def encoded(self) -> bytes:
+        """The canonical JSON of the PDU, as it is stored and sent to other servers."""
+        if self._encoded is None:
+            self._encoded = encode(self.pdu)
+        return self._encoded
+
     @cached_property
     def auth_event_ids(self) -> Sequence[EventId]:
         """The ids of the events that authorize this one; in rooms without a create event among them, without it."""
@@ -71,6 +92,30 @@ class Event:
 
     def __repr__(self) -> str:
         return f"<Event {self.event_id} {self.type}>"
+
+
+def event_from_pdu(pdu: object, version: RoomVersion) -> Event:
+    """The event that another server sent, in the form in which it is kept: without `unsigned`.
+
+    Nothing in a foreign `unsigned` is part of the event or to be trusted (traps.md 9); who needs the stripped state of
+    an invite takes it from the raw PDU. Raises `BadJson` or `TooLarge` for malformed events, which are to be dropped.
+    Signatures and the content hash are not checked here.
+    """
+    checked = check_format(pdu, version)
+    return event_from_checked(checked, version, event_id_of(checked, version))
+
+
+def event_from_checked(
+    pdu: Mapping[str, Any], version: RoomVersion, event_id: EventId, encoded: bytes | None = None
+) -> Event:
+    """The event of a PDU that passed `check_format` and whose id is known; finds the room id."""
+    room_id = RoomId("!" + event_id[1:]) if is_founding(pdu, version) else RoomId(pdu["room_id"])
+    return Event(version, event_id, room_id, pdu, encoded)
+
+
+def redacted(event: Event) -> Event:
+    """The event in its redacted form, which has the same id and the same valid signatures."""
+    return Event(event.version, event.event_id, event.room_id, redact(event.pdu, event.version))
 
 
 def _ids(references: Sequence[Any]) -> Sequence[EventId]:

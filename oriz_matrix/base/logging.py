@@ -1,0 +1,60 @@
+"""Logging: structlog in front of the standard library's logging, as JSON or as text.
+
+Lines of libraries pass through the same formatter, so every line has the same fields. What a line belongs to
+(request, user, room) comes from the context of the running task: `begin_context` starts it, `add_context` adds to it.
+"""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from contextvars import ContextVar
+from typing import Any, Literal, TextIO
+
+import structlog
+from structlog.typing import Processor, WrappedLogger
+
+_CONTEXT: ContextVar[dict[str, str] | None] = ContextVar("log_context", default=None)
+
+
+def begin_context(**fields: str) -> None:
+    """Let the lines of this task carry these fields, and none of those before."""
+    _CONTEXT.set(fields)
+
+
+def add_context(**fields: str) -> None:
+    """Let the lines of this task carry these fields too."""
+    _CONTEXT.set({**(_CONTEXT.get() or {}), **fields})
+
+
+def configure(form: Literal["json", "text"] = "text", level: str = "INFO", stream: TextIO | None = None) -> None:
+    """Set up logging for the process; may be called again to change it. `stream` is standard error if not given."""
+    shared: list[Processor] = [
+        _with_context,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    target = logging.StreamHandler(stream or sys.stderr)
+    target.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_rendering(form)))
+    root = logging.getLogger()
+    root.handlers = [target]
+    root.setLevel(level)
+
+
+def _rendering(form: Literal["json", "text"]) -> list[Processor]:
+    meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    if form == "json":
+        return [meta, structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    return [meta, structlog.dev.ConsoleRenderer(colors=False)]
+
+
+def _with_context(_logger: WrappedLogger, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in (_CONTEXT.get() or {}).items():
+        line.setdefault(name, value)
+    return line

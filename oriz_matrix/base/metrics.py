@@ -1,0 +1,116 @@
+"""Every metric of the server, declared once, on a registry of its own.
+
+Names begin with `oriz_`. Labels are bounded: endpoint templates, function and cache names, never users, rooms or
+servers. `labels(...)` is a look-up under a lock, so whoever counts often asks for its child once and keeps it.
+"""
+
+import asyncio
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
+TRANSACTION_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.5)
+LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
+
+
+class Metrics:
+    """The metrics of one process."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+        self._declare_http()
+        self._declare_storage()
+        self._declare_services()
+
+    def _declare_http(self) -> None:
+        registry = self.registry
+        self.requests = Counter(
+            "oriz_requests", "Requests answered", ["method", "endpoint", "status"], registry=registry
+        )
+        self.request_seconds = Histogram(
+            "oriz_request_seconds",
+            "From the head of a request to its answer",
+            ["method", "endpoint"],
+            registry=registry,
+            buckets=REQUEST_SECONDS,
+        )
+        self.requests_in_flight = Gauge("oriz_requests_in_flight", "Requests being answered", registry=registry)
+        self.loop_lag_seconds = Histogram(
+            "oriz_loop_lag_seconds",
+            "How late the event loop runs what is due",
+            registry=registry,
+            buckets=LAG_SECONDS,
+        )
+
+    def _declare_storage(self) -> None:
+        registry = self.registry
+        self.transaction_seconds = Histogram(
+            "oriz_transaction_seconds",
+            "Database transactions, from begin to commit",
+            ["function"],
+            registry=registry,
+            buckets=TRANSACTION_SECONDS,
+        )
+        self.transaction_retries = Counter(
+            "oriz_transaction_retries", "Transactions begun again after a conflict", ["function"], registry=registry
+        )
+        self.settled_lag = Gauge(
+            "oriz_settled_lag", "Positions drawn and not yet settled, at the last look", registry=registry
+        )
+        self.cache_hits = Counter("oriz_cache_hits", "Look-ups that a cache answered", ["cache"], registry=registry)
+        self.cache_misses = Counter(
+            "oriz_cache_misses", "Look-ups that a cache could not answer", ["cache"], registry=registry
+        )
+        self.cache_size = Gauge("oriz_cache_size", "Weight of what a cache holds", ["cache"], registry=registry)
+
+    def _declare_services(self) -> None:
+        registry = self.registry
+        self.events_appended = Counter(
+            "oriz_events_appended", "Events appended to rooms", ["origin"], registry=registry
+        )
+        self.sync_waiters = Gauge("oriz_sync_waiters", "Syncs waiting for something new", registry=registry)
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format, of the type `CONTENT_TYPE`."""
+        return generate_latest(self.registry)
+
+
+class RequestMeter:
+    """The request metrics of one endpoint, with their children resolved."""
+
+    def __init__(self, metrics: Metrics, method: str, endpoint: str) -> None:
+        self._requests = metrics.requests
+        self._labels = (method, endpoint)
+        self._seconds = metrics.request_seconds.labels(method, endpoint)
+        self._by_status: dict[int, Counter] = {}
+
+    def record(self, status: int, seconds: float) -> None:
+        """Count one answer."""
+        counter = self._by_status.get(status)
+        if counter is None:
+            counter = self._by_status[status] = self._requests.labels(*self._labels, str(status))
+        counter.inc()
+        self._seconds.observe(seconds)
+
+
+async def watch_loop(metrics: Metrics, every: float = 0.5) -> None:
+    """Measure the lag of the running event loop for ever, each `every` seconds."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + every
+        await asyncio.sleep(every)
+        metrics.loop_lag_seconds.observe(max(0.0, loop.time() - due))

@@ -1,0 +1,30 @@
+"""What storage keeps in memory: values that cannot change, published only after the commit that made them."""
+
+from typing import NamedTuple
+
+from oriz_matrix.base.cache import Cache
+from oriz_matrix.protocol.events import Event, StateKey
+from oriz_matrix.protocol.identifiers import RoomId
+from oriz_matrix.protocol.room_versions import RoomVersion
+from oriz_matrix.storage.types import EventNid, RoomNid, StateKeyNid, UserNid
+
+
+class RoomName(NamedTuple):
+    """What of a room never changes."""
+
+    nid: RoomNid
+    room_id: RoomId
+    version: RoomVersion
+
+
+class Caches:
+    """The caches of one process; every storage function reaches them through its transaction."""
+
+    def __init__(self, names: int = 100_000, events: int = 20_000) -> None:
+        self.user_nids: Cache[str, UserNid] = Cache("user_nids", names)
+        self.user_ids: Cache[UserNid, str] = Cache("user_ids", names)
+        self.rooms_by_id: Cache[str, RoomName] = Cache("rooms_by_id", names)
+        self.rooms: Cache[RoomNid, RoomName] = Cache("rooms", names)
+        self.state_key_nids: Cache[StateKey, StateKeyNid] = Cache("state_key_nids", names)
+        self.state_keys: Cache[StateKeyNid, StateKey] = Cache("state_keys", names)
+        self.events: Cache[EventNid, Event] = Cache("events", events)

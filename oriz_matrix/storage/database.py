@@ -1,0 +1,87 @@
+"""The database as services see it: `await db.read(fn, ...)` and `await db.write(fn, ...)`, one thread hop a transaction."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from oriz_matrix.storage.dialects import Dialect
+from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.types import Position
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Observer(Protocol):
+    """Hears of each finished transaction: kind ("read" or "write"), the function's name, seconds, whether it failed."""
+
+    def __call__(self, kind: str, name: str, seconds: float, failed: bool) -> None: ...
+
+
+def _ignore(kind: str, name: str, seconds: float, failed: bool) -> None:
+    """Observes nothing."""
+
+
+class Database:
+    """Runs storage functions on storage threads. A function may run more than once and has no effect but in its tx."""
+
+    def __init__(self, dialect: Dialect, observe: Observer = _ignore) -> None:
+        self._dialect = dialect
+        self._observe = observe
+
+    def start(self) -> None:
+        """Starts the storage threads."""
+        self._dialect.start()
+
+    async def stop(self) -> None:
+        """Waits for what runs and closes the connections."""
+        await asyncio.get_running_loop().run_in_executor(None, self._dialect.stop)
+
+    async def read(self, fn: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs `fn(tx, ...)` on one state of the database."""
+        return await self._hop("read", fn, lambda done: self._dialect.read(_bound(fn, args, kwargs), done))
+
+    async def read_settled(
+        self, fn: Callable[Concatenate[Transaction, Position, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Runs `fn(tx, settled, ...)`: everything at or below the settled position is there, for ever."""
+        return await self._hop(
+            "read", fn, lambda done: self._dialect.read_settled(lambda tx, at: fn(tx, at, *args, **kwargs), done)
+        )
+
+    async def write(self, fn: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs `fn(tx, ...)` and commits. A caller that goes away does not stop it."""
+        return await self._hop("write", fn, lambda done: self._dialect.write(_bound(fn, args, kwargs), done))
+
+    async def _hop(self, kind: str, fn: Callable[..., T], submit: Callable[[Callable[..., None]], None]) -> T:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        start = time.perf_counter()
+
+        def done(result: Any, error: BaseException | None) -> None:
+            self._observe(kind, fn.__name__, time.perf_counter() - start, error is not None)
+            loop.call_soon_threadsafe(_settle, future, result, error)
+
+        submit(done)
+        return await future
+
+
+def _bound(fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[Transaction], T]:
+    """`fn` waiting for its transaction only."""
+    if not args and not kwargs:
+        return fn
+    if kwargs:
+        fn = partial(fn, **kwargs)
+    return lambda tx: fn(tx, *args)
+
+
+def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    """Answers a waiter who may have gone away."""
+    if future.cancelled():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)

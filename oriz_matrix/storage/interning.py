@@ -1,0 +1,97 @@
+"""Interning: users and state keys as numbers. A name never changes its number, so what was seen once holds for ever."""
+
+from collections.abc import Iterable, Sequence
+
+from oriz_matrix.protocol.events import StateKey
+from oriz_matrix.protocol.identifiers import UserId
+from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.types import StateKeyNid, UserNid
+
+
+def find_user(tx: Transaction, user_id: UserId) -> UserNid | None:
+    """The number of a user, if anything was ever stored about them."""
+    if (nid := tx.caches.user_nids.get(user_id)) is not None:
+        return nid
+    found = tx.value("SELECT nid FROM users WHERE user_id = :user_id", user_id=user_id)
+    if found is None:
+        return None
+    _learn_user(tx, UserNid(found), user_id)
+    return UserNid(found)
+
+
+def user(tx: Transaction, user_id: UserId) -> UserNid:
+    """The number of a user, given out now if they have none. Needs a write transaction in that case."""
+    nid = find_user(tx, user_id)
+    if nid is None:
+        sql = """
+            INSERT INTO users (user_id) VALUES (:user_id)
+            ON CONFLICT (user_id) DO UPDATE SET user_id = EXCLUDED.user_id RETURNING nid
+        """
+        nid = UserNid(tx.value(sql, user_id=user_id))
+        _learn_user(tx, nid, user_id)
+    return nid
+
+
+def user_ids(tx: Transaction, nids: Iterable[UserNid]) -> dict[UserNid, UserId]:
+    """The names behind numbers."""
+    found: dict[UserNid, UserId] = {}
+    unknown = []
+    for nid in nids:
+        if (name := tx.caches.user_ids.get(nid)) is not None:
+            found[nid] = UserId(name)
+        else:
+            unknown.append(nid)
+    if unknown:
+        for nid, name in tx.rows("SELECT nid, user_id FROM users WHERE nid = ANY(:nids)", nids=unknown):
+            found[nid] = name
+            _learn_user(tx, nid, name)
+    return found
+
+
+def find_state_keys(tx: Transaction, keys: Sequence[StateKey]) -> dict[StateKey, StateKeyNid]:
+    """The numbers of those state keys that have one."""
+    found: dict[StateKey, StateKeyNid] = {}
+    for key in keys:
+        nid = tx.caches.state_key_nids.get(key)
+        if nid is None:
+            sql = "SELECT nid FROM state_keys WHERE type = :type AND state_key = :state_key"
+            nid = tx.value(sql, type=key[0], state_key=key[1])
+            if nid is None:
+                continue
+            _learn_state_key(tx, nid, key)
+        found[key] = nid
+    return found
+
+
+def state_key(tx: Transaction, key: StateKey) -> StateKeyNid:
+    """The number of a state key, given out now if it has none."""
+    if (nid := find_state_keys(tx, [key]).get(key)) is not None:
+        return nid
+    sql = """
+        INSERT INTO state_keys (type, state_key) VALUES (:type, :state_key)
+        ON CONFLICT (type, state_key) DO UPDATE SET type = EXCLUDED.type RETURNING nid
+    """
+    nid = StateKeyNid(tx.value(sql, type=key[0], state_key=key[1]))
+    _learn_state_key(tx, nid, key)
+    return nid
+
+
+def state_keys_of_type(tx: Transaction, event_type: str) -> list[StateKeyNid]:
+    """All state keys of one type, over all rooms: only for types with few."""
+    return [nid for (nid,) in tx.rows("SELECT nid FROM state_keys WHERE type = :type", type=event_type)]
+
+
+def _learn_user(tx: Transaction, nid: UserNid, user_id: str) -> None:
+    def publish() -> None:
+        tx.caches.user_nids.put(user_id, nid)
+        tx.caches.user_ids.put(nid, user_id)
+
+    tx.after_commit(publish)
+
+
+def _learn_state_key(tx: Transaction, nid: StateKeyNid, key: StateKey) -> None:
+    def publish() -> None:
+        tx.caches.state_key_nids.put(key, nid)
+        tx.caches.state_keys.put(nid, key)
+
+    tx.after_commit(publish)

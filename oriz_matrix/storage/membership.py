@@ -1,0 +1,112 @@
+"""Who is where, as intervals of positions: by user and by room, now and as of a settled position."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.types import FOREVER, EventNid, Position, RoomNid, UserNid
+
+
+class Membership(NamedTuple):
+    """One stay of a user in one state of membership; `stay_since` is when this run of the same membership began."""
+
+    user: UserNid
+    room: RoomNid
+    since: Position
+    membership: str
+    event: EventNid
+    stay_since: Position
+
+
+def now(tx: Transaction, user: UserNid, room: RoomNid) -> Membership | None:
+    """A user's membership of a room as it is now."""
+    sql = """
+        SELECT user_nid, room, since, membership, event, stay_since FROM memberships
+        WHERE user_nid = :user AND room = :room ORDER BY since DESC LIMIT 1
+    """
+    row = tx.one(sql, user=user, room=room)
+    return None if row is None else Membership(*row)
+
+
+def change(
+    tx: Transaction, user: UserNid, room: RoomNid, membership: str, event: EventNid, position: Position
+) -> str | None:
+    """A member event took effect; what the membership was before."""
+    before = now(tx, user, room)
+    stay_since = position
+    if before is not None:
+        close = "UPDATE memberships SET until = :position WHERE user_nid = :user AND room = :room AND since = :since"
+        tx.run(close, position=position, user=user, room=room, since=before.since)
+        if before.membership == membership:
+            stay_since = before.stay_since
+    sql = """
+        INSERT INTO memberships (user_nid, room, since, until, membership, event, stay_since)
+        VALUES (:user, :room, :since, :until, :membership, :event, :stay_since)
+    """
+    tx.run(
+        sql,
+        user=user,
+        room=room,
+        since=position,
+        until=FOREVER,
+        membership=membership,
+        event=event,
+        stay_since=stay_since,
+    )
+    return None if before is None else before.membership
+
+
+def of_user(tx: Transaction, user: UserNid, at: Position) -> list[Membership]:
+    """All memberships of a user as of a position."""
+    sql = """
+        SELECT user_nid, room, since, membership, event, stay_since FROM memberships
+        WHERE user_nid = :user AND until > :at AND since <= :at
+    """
+    return [Membership(*row) for row in tx.rows(sql, user=user, at=at)]
+
+
+def of_user_in(tx: Transaction, user: UserNid, room: RoomNid) -> list[Membership]:
+    """A user's memberships of one room through time, oldest first."""
+    sql = """
+        SELECT user_nid, room, since, membership, event, stay_since FROM memberships
+        WHERE user_nid = :user AND room = :room ORDER BY since
+    """
+    return [Membership(*row) for row in tx.rows(sql, user=user, room=room)]
+
+
+def of_user_in_rooms(
+    tx: Transaction, user: UserNid, rooms: Sequence[RoomNid]
+) -> dict[RoomNid, list[tuple[Position, str]]]:
+    """A user's memberships of several rooms through time, oldest first, as (since, membership)."""
+    sql = """
+        SELECT room, since, membership FROM memberships WHERE user_nid = :user AND room = ANY(:rooms) ORDER BY since
+    """
+    found: dict[RoomNid, list[tuple[Position, str]]] = {}
+    for room, since, membership in tx.rows(sql, user=user, rooms=rooms):
+        found.setdefault(room, []).append((since, membership))
+    return found
+
+
+def joined_rooms(tx: Transaction, user: UserNid) -> list[RoomNid]:
+    """The rooms that a user is joined to now."""
+    sql = "SELECT room FROM memberships WHERE user_nid = :user AND until = :forever AND membership = 'join'"
+    return [room for (room,) in tx.rows(sql, user=user, forever=FOREVER)]
+
+
+def members(tx: Transaction, room: RoomNid, membership: str, at: Position) -> list[UserNid]:
+    """The users with a membership of a room as of a position."""
+    sql = """
+        SELECT user_nid FROM memberships
+        WHERE room = :room AND until > :at AND since <= :at AND membership = :membership
+    """
+    return [user for (user,) in tx.rows(sql, room=room, membership=membership, at=at)]
+
+
+def heroes(tx: Transaction, room: RoomNid, but: UserNid, memberships: Sequence[str], at: Position) -> list[UserNid]:
+    """The first five users with one of these memberships, in the order in which they came, leaving one out."""
+    sql = """
+        SELECT user_nid FROM memberships
+        WHERE room = :room AND until > :at AND since <= :at AND membership = ANY(:memberships) AND user_nid <> :but
+        ORDER BY stay_since, user_nid LIMIT 5
+    """
+    return [user for (user,) in tx.rows(sql, room=room, but=but, memberships=memberships, at=at)]

@@ -1,0 +1,126 @@
+"""States of rooms as intervals of positions: at, get, put, difference.
+
+A state is a pair (branch, position). The trunk of a room is the history of its current state; an entry says that a key
+had an event from `since` to before `until`. A side branch holds only what differs from the trunk at one position, and a
+fork of a fork copies its parent's differences, so every read is two indexed ranges and never a recursion.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from oriz_matrix.storage.rooms import StateAt
+from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.types import FOREVER, BranchNid, EventNid, Position, RoomNid, StateKeyNid
+
+State = dict[StateKeyNid, EventNid]
+
+
+class _Parent(NamedTuple):
+    branch: BranchNid
+    position: Position
+
+
+def at(tx: Transaction, state: StateAt) -> State:
+    """The whole state."""
+    found: State = {}
+    if (parent := _parent(tx, state.branch)) is not None:
+        found = at(tx, StateAt(*parent))
+    sql = """
+        SELECT state_key, event FROM state_entries WHERE branch = :branch AND until > :position AND since <= :position
+    """
+    for key, event in tx.rows(sql, branch=state.branch, position=state.position):
+        if event is None:
+            found.pop(key, None)
+        else:
+            found[key] = event
+    return found
+
+
+def get(tx: Transaction, state: StateAt, keys: Sequence[StateKeyNid]) -> State:
+    """Some keys of a state; those that are absent are left out."""
+    if not keys:
+        return {}
+    found = _entries(tx, state, keys)
+    if (parent := _parent(tx, state.branch)) is not None:
+        rest = [key for key in keys if key not in found]
+        found.update(_entries(tx, StateAt(*parent), rest) if rest else {})
+    return {key: event for key, event in found.items() if event is not None}
+
+
+def put(tx: Transaction, branch: BranchNid, position: Position, changes: Mapping[StateKeyNid, EventNid | None]) -> None:
+    """From `position` on the branch has these events under these keys (None: the key is absent)."""
+    close = "UPDATE state_entries SET until = :position WHERE branch = :branch AND state_key = :key AND until = :forever"
+    insert = """
+        INSERT INTO state_entries (branch, state_key, since, until, event)
+        VALUES (:branch, :key, :position, :forever, :event)
+    """
+    rows = [
+        {"branch": branch, "key": key, "position": position, "forever": FOREVER, "event": event}
+        for key, event in changes.items()
+    ]
+    tx.many(close, [{k: v for k, v in row.items() if k != "event"} for row in rows])
+    tx.many(insert, rows)
+
+
+def fork(tx: Transaction, room: RoomNid, state: StateAt) -> BranchNid:
+    """A side branch that starts at `state`; what is put on it holds there alone."""
+    parent = _parent(tx, state.branch)
+    base = StateAt(*parent) if parent else state
+    sql = "INSERT INTO state_branches (room, parent, parent_at) VALUES (:room, :parent, :parent_at) RETURNING nid"
+    branch = BranchNid(tx.value(sql, room=room, parent=base.branch, parent_at=base.position))
+    if parent:
+        put(tx, branch, Position(0), _own(tx, state))
+    return branch
+
+
+def changes(tx: Transaction, branch: BranchNid, after: Position, upto: Position) -> dict[StateKeyNid, EventNid | None]:
+    """What a branch has at `upto` under the keys that changed in (after, upto]."""
+    sql = """
+        SELECT state_key, event FROM state_entries
+        WHERE branch = :branch AND since > :after AND since <= :upto AND until > :upto
+    """
+    return dict(tx.rows(sql, branch=branch, after=after, upto=upto))  # type: ignore[arg-type]
+
+
+def difference(tx: Transaction, a: StateAt, b: StateAt) -> dict[StateKeyNid, tuple[EventNid | None, EventNid | None]]:
+    """The keys whose events differ, with both; looks only at keys that were touched since the two states parted."""
+    parent_a, parent_b = _parent(tx, a.branch), _parent(tx, b.branch)
+    base_a = StateAt(*parent_a) if parent_a else a
+    base_b = StateAt(*parent_b) if parent_b else b
+    if base_a.branch != base_b.branch:  # two trunks of one room: nothing is known to be common
+        keys = set(at(tx, a)) | set(at(tx, b))
+    else:
+        low, high = sorted((base_a.position, base_b.position))
+        keys = _touched(tx, base_a.branch, low, high)
+        keys |= set(_own(tx, a)) if parent_a else set()
+        keys |= set(_own(tx, b)) if parent_b else set()
+    left, right = get(tx, a, sorted(keys)), get(tx, b, sorted(keys))
+    return {key: (left.get(key), right.get(key)) for key in keys if left.get(key) != right.get(key)}
+
+
+def _touched(tx: Transaction, branch: BranchNid, after: Position, upto: Position) -> set[StateKeyNid]:
+    sql = "SELECT state_key FROM state_entries WHERE branch = :branch AND since > :after AND since <= :upto"
+    return {key for (key,) in tx.rows(sql, branch=branch, after=after, upto=upto)}
+
+
+def _parent(tx: Transaction, branch: BranchNid) -> _Parent | None:
+    sql = "SELECT parent, parent_at FROM state_branches WHERE nid = :branch AND parent IS NOT NULL"
+    row = tx.one(sql, branch=branch)
+    return None if row is None else _Parent(*row)
+
+
+def _own(tx: Transaction, state: StateAt) -> dict[StateKeyNid, EventNid | None]:
+    """What a branch itself says, without its parent."""
+    sql = """
+        SELECT state_key, event FROM state_entries WHERE branch = :branch AND until > :position AND since <= :position
+    """
+    return dict(tx.rows(sql, branch=state.branch, position=state.position))  # type: ignore[arg-type]
+
+
+def _entries(tx: Transaction, state: StateAt, keys: Sequence[StateKeyNid]) -> dict[StateKeyNid, EventNid | None]:
+    """The entries of some keys on the branch itself; an absent key has no entry or None."""
+    sql = """
+        SELECT state_key, event FROM state_entries
+        WHERE branch = :branch AND state_key = ANY(:keys) AND since <= :position AND until > :position
+    """
+    return dict(tx.rows(sql, branch=state.branch, keys=keys, position=state.position))  # type: ignore[arg-type]

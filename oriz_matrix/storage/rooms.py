@@ -1,0 +1,123 @@
+"""The room row: version, ends of the event graph, where the current state stands, counts. Rewritten by each append."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from oriz_matrix.protocol.identifiers import EventId, RoomId
+from oriz_matrix.protocol.room_versions import ROOM_VERSIONS, RoomVersion
+from oriz_matrix.storage.caches import RoomName
+from oriz_matrix.storage.errors import RoomMoved
+from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.types import BranchNid, Position, RoomNid
+
+Extremity = tuple[EventId, int]
+"""An end of the event graph: id and depth."""
+
+
+class StateAt(NamedTuple):
+    """A state of a room: what holds on a branch at a position."""
+
+    branch: BranchNid
+    position: Position
+
+
+class Room(NamedTuple):
+    """The room row."""
+
+    nid: RoomNid
+    current: StateAt
+    latest: Position
+    extremities: list[Extremity]
+    joined: int
+    invited: int
+    unread: int
+
+
+
+def create(tx: Transaction, room_id: RoomId, version: RoomVersion) -> Room:
+    """A new room without events, on a new trunk. Raises Duplicate when the id is taken."""
+    sql = """
+        INSERT INTO rooms (room_id, version, branch, state_at, latest, extremities)
+        VALUES (:room_id, :version, 0, 0, 0, '[]') RETURNING nid
+    """
+    nid = RoomNid(tx.value(sql, room_id=room_id, version=version.name))
+    branch = BranchNid(tx.value("INSERT INTO state_branches (room) VALUES (:room) RETURNING nid", room=nid))
+    tx.run("UPDATE rooms SET branch = :branch WHERE nid = :room", branch=branch, room=nid)
+    tx.run("INSERT INTO room_trunks (room, since, branch) VALUES (:room, 0, :branch)", room=nid, branch=branch)
+    return Room(nid, StateAt(branch, Position(0)), Position(0), [], 0, 0, 0)
+
+
+def find(tx: Transaction, room_id: RoomId) -> RoomName | None:
+    """What of a room never changes, or None when this server does not know the room."""
+    if (known := tx.caches.rooms_by_id.get(room_id)) is not None:
+        return known
+    row = tx.one("SELECT nid, room_id, version FROM rooms WHERE room_id = :room_id", room_id=room_id)
+    return None if row is None else _learn(tx, row)
+
+
+def name(tx: Transaction, nid: RoomNid) -> RoomName:
+    """What of a room never changes."""
+    if (known := tx.caches.rooms.get(nid)) is not None:
+        return known
+    row = tx.one("SELECT nid, room_id, version FROM rooms WHERE nid = :nid", nid=nid)
+    assert row is not None
+    return _learn(tx, row)
+
+
+def _learn(tx: Transaction, row: tuple[RoomNid, RoomId, str]) -> RoomName:
+    found = RoomName(row[0], row[1], ROOM_VERSIONS[row[2]])
+
+    def publish() -> None:
+        tx.caches.rooms.put(found.nid, found)
+        tx.caches.rooms_by_id.put(found.room_id, found)
+
+    tx.after_commit(publish)
+    return found
+
+
+def get(tx: Transaction, nids: Sequence[RoomNid]) -> dict[RoomNid, Room]:
+    """Room rows as they are now."""
+    sql = """
+        SELECT nid, branch, state_at, latest, extremities, joined, invited, unread FROM rooms WHERE nid = ANY(:nids)
+    """
+    return {row[0]: _room(row) for row in tx.rows(sql, nids=nids)}
+
+
+def hold(tx: Transaction, nid: RoomNid, seen: StateAt) -> Room:
+    """Holds the room row until the end of the transaction. Raises RoomMoved when the current state is another by now."""
+    sql = """
+        SELECT nid, branch, state_at, latest, extremities, joined, invited, unread FROM rooms
+        WHERE nid = :nid AND branch = :branch AND state_at = :state_at FOR UPDATE
+    """
+    row = tx.one(sql, nid=nid, branch=seen.branch, state_at=seen.position)
+    if row is None:
+        raise RoomMoved
+    return _room(row)
+
+
+def save(tx: Transaction, room: Room) -> None:
+    """Writes the whole row back; the caller holds it."""
+    sql = """
+        UPDATE rooms SET branch = :branch, state_at = :state_at, latest = :latest, extremities = :extremities,
+            joined = :joined, invited = :invited, unread = :unread
+        WHERE nid = :nid
+    """
+    tx.run(
+        sql,
+        nid=room.nid,
+        branch=room.current.branch,
+        state_at=room.current.position,
+        latest=room.latest,
+        extremities=msgspec.json.encode(room.extremities).decode(),
+        joined=room.joined,
+        invited=room.invited,
+        unread=room.unread,
+    )
+
+
+def _room(row: tuple[RoomNid, BranchNid, Position, Position, str, int, int, int]) -> Room:
+    nid, branch, state_at, latest, extremities, joined, invited, unread = row
+    ends = msgspec.json.decode(extremities, type=list[tuple[EventId, int]])
+    return Room(nid, StateAt(branch, state_at), latest, ends, joined, invited, unread)

@@ -1,0 +1,125 @@
+"""The log of a room: events in the order of (position, back), pages of it, and what this server thinks of each.
+
+A live event stands at (position, 0); events fetched later into the gap before position p stand at (p, -1), (p, -2), ...
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from oriz_matrix.storage.rooms import StateAt
+from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.types import BranchNid, EventNid, Position, RoomNid, StateKeyNid, UserNid
+
+LAST_BACK = 2**31
+"""Above every `back`: (p, LAST_BACK) lies after all events at p."""
+
+
+class Entry(NamedTuple):
+    """An event's status: where it stands and what this server thinks of it."""
+
+    event: EventNid
+    room: RoomNid
+    sender: UserNid
+    state_key: StateKeyNid | None
+    position: Position
+    back: int
+    branch: BranchNid
+    state_at: Position
+    redacted_by: EventNid | None
+    unread: int
+
+    @property
+    def before(self) -> StateAt:
+        """The state before the event."""
+        return StateAt(self.branch, self.state_at)
+
+
+class Place(NamedTuple):
+    """A place between events: those at or before (position, back) lie behind it."""
+
+    position: int
+    back: int = 0
+
+
+def add(tx: Transaction, entries: Sequence[Entry]) -> None:
+    """Puts events at their places."""
+    sql = """
+        INSERT INTO event_status (event, room, sender, state_key, position, back, branch, state_at, redacted_by, unread)
+        VALUES (:event, :room, :sender, :state_key, :position, :back, :branch, :state_at, :redacted_by, :unread)
+    """
+    tx.many(sql, [entry._asdict() for entry in entries])
+
+
+def before(tx: Transaction, room: RoomNid, place: Place, after: Place, limit: int) -> list[Entry]:
+    """The newest events behind `place` that lie after `after`, newest first."""
+    sql = """
+        SELECT event, room, sender, state_key, position, back, branch, state_at, redacted_by, unread FROM event_status
+        WHERE room = :room AND (position, back) <= (:position, :back) AND (position, back) > (:after, :after_back)
+            AND rejected IS NULL AND NOT soft_failed
+        ORDER BY position DESC, back DESC LIMIT :limit
+    """
+    rows = tx.rows(
+        sql,
+        room=room,
+        position=place.position,
+        back=place.back,
+        after=after.position,
+        after_back=after.back,
+        limit=limit,
+    )
+    return [Entry(*row) for row in rows]
+
+
+def after(tx: Transaction, room: RoomNid, place: Place, upto: Place, limit: int) -> list[Entry]:
+    """The oldest events after `place` that lie at or before `upto`, oldest first."""
+    sql = """
+        SELECT event, room, sender, state_key, position, back, branch, state_at, redacted_by, unread FROM event_status
+        WHERE room = :room AND (position, back) > (:position, :back) AND (position, back) <= (:upto, :upto_back)
+            AND rejected IS NULL AND NOT soft_failed
+        ORDER BY position, back LIMIT :limit
+    """
+    rows = tx.rows(
+        sql, room=room, position=place.position, back=place.back, upto=upto.position, upto_back=upto.back, limit=limit
+    )
+    return [Entry(*row) for row in rows]
+
+
+def status(tx: Transaction, event: EventNid) -> Entry | None:
+    """An event's status if it stands in the timeline and was accepted."""
+    sql = """
+        SELECT event, room, sender, state_key, position, back, branch, state_at, redacted_by, unread FROM event_status
+        WHERE event = :event AND position IS NOT NULL AND rejected IS NULL AND NOT soft_failed
+    """
+    row = tx.one(sql, event=event)
+    return None if row is None else Entry(*row)
+
+
+def redactions(tx: Transaction, events: Sequence[EventNid]) -> dict[EventNid, EventNid]:
+    """Of these events, those that were redacted, each with what redacted it."""
+    sql = "SELECT event, redacted_by FROM event_status WHERE event = ANY(:events) AND redacted_by IS NOT NULL"
+    return dict(tx.rows(sql, events=events))  # type: ignore[arg-type]
+
+
+def redact(tx: Transaction, room: RoomNid, event: EventNid, by: EventNid) -> bool:
+    """Marks an event of this room as redacted; whether it was there and not redacted before."""
+    sql = "UPDATE event_status SET redacted_by = :by WHERE event = :event AND room = :room AND redacted_by IS NULL"
+    return tx.run(sql, event=event, room=room, by=by) == 1
+
+
+def unread_at(tx: Transaction, room: RoomNid, position: Position) -> int:
+    """The room's count of notifying events just after a position."""
+    sql = """
+        SELECT unread FROM event_status WHERE room = :room AND position <= :position
+        ORDER BY position DESC, back DESC LIMIT 1
+    """
+    return tx.value(sql, room=room, position=position) or 0
+
+
+def last_of_sender(tx: Transaction, room: RoomNid, sender: UserNid, upto: Position) -> tuple[Position, int] | None:
+    """Position and count of a user's newest event in a room."""
+    sql = """
+        SELECT position, unread FROM event_status WHERE room = :room AND sender = :sender AND position <= :upto
+        ORDER BY position DESC LIMIT 1
+    """
+    row = tx.one(sql, room=room, sender=sender, upto=upto)
+    return None if row is None else (row[0], row[1])

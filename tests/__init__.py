@@ -1,0 +1,1 @@
+"""The tests of Oriz, sorted by what they need; `./dev test` runs them."""
