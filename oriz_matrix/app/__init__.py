@@ -1,0 +1,1 @@
+"""Puts the server together: wiring, processes, the command line."""

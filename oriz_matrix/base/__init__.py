@@ -1,0 +1,1 @@
+"""What the layers above the protocol share: configuration, clock, ids, caches, logging and metrics."""

@@ -10,6 +10,7 @@ from collections.abc import MutableMapping
 from contextvars import ContextVar
 from typing import Any, Literal, TextIO
 
+import msgspec
 import structlog
 from structlog.typing import Processor, WrappedLogger
 
@@ -26,7 +27,7 @@ def add_context(**fields: str) -> None:
     _CONTEXT.set({**(_CONTEXT.get() or {}), **fields})
 
 
-def configure(form: Literal["json", "text"] = "text", level: str = "INFO", stream: TextIO | None = None) -> None:
+def configure(form: Literal["json", "text"] = "text", level: str = "info", stream: TextIO | None = None) -> None:
     """Set up logging for the process; may be called again to change it. `stream` is standard error if not given."""
     shared: list[Processor] = [
         _with_context,
@@ -38,20 +39,25 @@ def configure(form: Literal["json", "text"] = "text", level: str = "INFO", strea
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,
+        cache_logger_on_first_use=True,
     )
     target = logging.StreamHandler(stream or sys.stderr)
     target.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_rendering(form)))
     root = logging.getLogger()
     root.handlers = [target]
-    root.setLevel(level)
+    root.setLevel(level.upper())
 
 
 def _rendering(form: Literal["json", "text"]) -> list[Processor]:
+    """The last steps. Tracebacks are plain: the values of variables can be tokens and messages."""
     meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if form == "json":
-        return [meta, structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
-    return [meta, structlog.dev.ConsoleRenderer(colors=False)]
+        return [meta, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_to_json)]
+    return [meta, structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
+
+
+def _to_json(line: Any, **_options: Any) -> str:
+    return msgspec.json.encode(line, enc_hook=repr).decode()
 
 
 def _with_context(_logger: WrappedLogger, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -193,7 +193,7 @@ class PowerLevels:
     """The levels of a room, with every default of the specification; parsed only where asked.
 
     `content` is None in a room without an m.room.power_levels event: then the creator has 100, all others 0, and the
-    levels required are the usual defaults (trap 23).
+    levels required are the usual defaults (traps.md 23).
     """
 
     __slots__ = ("_content", "_create", "_kind")
@@ -249,22 +249,6 @@ class PowerLevels:
     def _named(self, name: str, default: int) -> int:
         level = parse_level(self._kind, self._content.get(name)) if self._content is not None else None
         return default if level is None else level
-
-
-class ThirdPartyInvite:
-    """The keys of an m.room.third_party_invite."""
-
-    __slots__ = ("content",)
-
-    def __init__(self, content: Mapping[str, Any]) -> None:
-        self.content = content
-
-    @property
-    def public_keys(self) -> Sequence[str]:
-        """Each key that may sign the redeeming invite, in base64: `public_key`, then those of `public_keys`."""
-        listed = self.content.get("public_keys")
-        entries = [_object(k).get("public_key") for k in listed] if isinstance(listed, list) else []
-        return [k for k in [self.content.get("public_key"), *entries] if isinstance(k, str)]
 
 
 def history_visibility(event: Event | None) -> str:

@@ -7,7 +7,7 @@ Source: room version pages, "Event format"; client-server API, "Size limits"; se
 from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
-from oriz_matrix.protocol.canonical import check_canonical, encode
+from oriz_matrix.protocol.canonical import check_canonical, check_nesting, encode
 from oriz_matrix.protocol.errors import BadJson, TooLarge
 from oriz_matrix.protocol.identifiers import MAX_BYTES, byte_length, domain_of, is_server_name, is_user_id
 from oriz_matrix.protocol.room_versions import EventIdFormat, RoomVersion
@@ -15,6 +15,8 @@ from oriz_matrix.protocol.room_versions import EventIdFormat, RoomVersion
 MAX_EVENT_BYTES = 65536
 MAX_AUTH_EVENTS = 10
 MAX_PREV_EVENTS = 20
+MAX_EVENT_NESTING = 256
+"""No limit of the specification; other servers cannot hold events deeper than 128 to some 900 levels."""
 _MAX_INT64 = 2**63 - 1
 _SIZED_KEYS = ("type", "state_key", "sender", "room_id", "event_id")
 
@@ -40,17 +42,18 @@ def check_shape(pdu: object, version: RoomVersion) -> dict[str, Any]:
 
 
 def check_sizes(pdu: Mapping[str, Any], version: RoomVersion) -> bytes:
-    """The event's canonical JSON, after raising `TooLarge` if that, or one of its keys, is too long."""
+    """The event's canonical JSON; raises `TooLarge` if it or a key of it is too long, `BadJson` if it is too deep."""
     length, unit = (byte_length, "bytes") if version.byte_limits else (len, "characters")
     try:
         for name in _SIZED_KEYS:
-            if length(pdu.get(name, "")) > MAX_BYTES:
+            if length(_text_of(pdu, name)) > MAX_BYTES:
                 raise TooLarge(f"{name} is longer than {MAX_BYTES} {unit}")
         encoded = encode(pdu)
     except ValueError:
         raise BadJson("The event cannot be written as JSON") from None
     if len(encoded) > MAX_EVENT_BYTES:
         raise TooLarge(f"The event is larger than {MAX_EVENT_BYTES} bytes")
+    check_nesting(pdu, encoded, MAX_EVENT_NESTING)
     return encoded
 
 
@@ -60,7 +63,7 @@ def key_over_byte_limit(pdu: Mapping[str, Any]) -> str | None:
     Events that have one passed `check_format` only in the versions up to 10, where servers long counted characters:
     they are to be stored as rejected, since a hole in their place would hang their descendants (traps.md 29).
     """
-    return next((name for name in _SIZED_KEYS if byte_length(pdu.get(name, "")) > MAX_BYTES), None)
+    return next((name for name in _SIZED_KEYS if byte_length(_text_of(pdu, name)) > MAX_BYTES), None)
 
 
 def is_founding(pdu: Mapping[str, Any], version: RoomVersion) -> bool:
@@ -99,6 +102,12 @@ def _check_references(pdu: Mapping[str, Any], version: RoomVersion) -> None:
 def _require(holds: bool, message: str) -> None:
     if not holds:
         raise BadJson(message)
+
+
+def _text_of(pdu: Mapping[str, Any], name: str) -> str:
+    """The key, where it has to be a string: `event_id` may be anything from version 3 on, as it means nothing."""
+    value = pdu.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def _is_text(value: Any) -> TypeGuard[str]:

@@ -61,7 +61,7 @@ def parse_page(text: str, name: str = "from") -> PageToken:
     """Read a page token, or a sync token as the place after everything it covers; raises InvalidParam naming `name`."""
     letter, position, parts = _parse(text, name)
     if letter == "s":
-        return PageToken(position)
+        return PageToken(parse_sync(text, name).position)
     return PageToken(position, _number(_SIGNED, parts.get("b", "0"), name))
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import UserId
-from oriz_matrix.storage import events, interning, membership, room_state, rooms, timeline, transactions
+from oriz_matrix.storage import events, interning, membership, room_state, rooms, timeline, transactions, typing
 from oriz_matrix.storage.rooms import Extremity, Room, StateAt
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import EventNid, Position, RoomNid, StateKeyNid, UserNid
@@ -72,28 +72,35 @@ def _member(tx: Transaction, event: Event) -> UserNid | None:
 
 def _one(tx: Transaction, room: Room, new: NewEvent, numbers: _Numbers) -> Room:
     """Writes one event; the room row as it is after it."""
-    event = new.event
-    unread = room.unread + new.notifies
+    event, before = new.event, room.current
+    room = room._replace(
+        latest=numbers.position, unread=room.unread + new.notifies, extremities=_ends(room.extremities, event)
+    )
+    replaces = None
+    if numbers.state_key is not None:
+        replaces = room_state.put(tx, before.branch, numbers.position, numbers.state_key, numbers.event)
+        events.link_auth(tx, numbers.event, event.auth_event_ids)
+        room = room._replace(current=StateAt(before.branch, numbers.position))
     entry = timeline.Entry(
         event=numbers.event,
         room=room.nid,
         sender=numbers.sender,
         state_key=numbers.state_key,
+        replaces=replaces,
         position=numbers.position,
         back=0,
-        branch=room.current.branch,
-        state_at=room.current.position,
+        branch=before.branch,
+        state_at=before.position,
         redacted_by=None,
-        unread=unread,
+        unread=room.unread,
     )
-    timeline.add(tx, [entry])
+    timeline.add(tx, entry)
     if new.transaction is not None:
         transactions.add(tx, new.transaction, numbers.event)
     if new.redacts is not None:
         timeline.redact(tx, room.nid, new.redacts, numbers.event)
     _mentions(tx, room.nid, new, numbers)
-    room = room._replace(latest=numbers.position, unread=unread, extremities=_ends(room.extremities, event))
-    return room if numbers.state_key is None else _state(tx, room, new, numbers)
+    return room if numbers.member is None else _member_change(tx, room, numbers.member, new, numbers)
 
 
 def _ends(extremities: list[Extremity], event: Event) -> list[Extremity]:
@@ -102,17 +109,12 @@ def _ends(extremities: list[Extremity], event: Event) -> list[Extremity]:
     return [end for end in extremities if end[0] not in behind] + [(event.event_id, event.depth)]
 
 
-def _state(tx: Transaction, room: Room, new: NewEvent, numbers: _Numbers) -> Room:
-    """What a state event changes."""
-    event = new.event
-    assert numbers.state_key is not None
-    room_state.put(tx, room.current.branch, numbers.position, {numbers.state_key: numbers.event})
-    events.link_auth(tx, numbers.event, event.auth_event_ids)
-    room = room._replace(current=StateAt(room.current.branch, numbers.position))
-    if numbers.member is None:
-        return room
-    after = str(event.content.get("membership"))
-    before = membership.change(tx, numbers.member, room.nid, after, numbers.event, numbers.position)
+def _member_change(tx: Transaction, room: Room, member: UserNid, new: NewEvent, numbers: _Numbers) -> Room:
+    """What a member event changes beside the state; the room row with the new counts."""
+    after = str(new.event.content.get("membership"))
+    before = membership.change(tx, member, room.nid, after, numbers.event, numbers.position)
+    if before == "join" and after != "join":
+        typing.stop(tx, room.nid, member, numbers.position)
     if new.invite_state is not None:
         sql = "INSERT INTO invite_states (event, state) VALUES (:event, :state)"
         tx.run(sql, event=numbers.event, state=new.invite_state)

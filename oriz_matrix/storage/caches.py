@@ -6,7 +6,7 @@ from oriz_matrix.base.cache import Cache
 from oriz_matrix.protocol.events import Event, StateKey
 from oriz_matrix.protocol.identifiers import RoomId
 from oriz_matrix.protocol.room_versions import RoomVersion
-from oriz_matrix.storage.types import EventNid, RoomNid, StateKeyNid, UserNid
+from oriz_matrix.storage.types import BranchNid, EventNid, Position, RoomNid, StateKeyNid, UserNid
 
 
 class RoomName(NamedTuple):
@@ -27,4 +27,5 @@ class Caches:
         self.rooms: Cache[RoomNid, RoomName] = Cache("rooms", names)
         self.state_key_nids: Cache[StateKey, StateKeyNid] = Cache("state_key_nids", names)
         self.state_keys: Cache[StateKeyNid, StateKey] = Cache("state_keys", names)
+        self.branches: Cache[BranchNid, tuple[BranchNid | None, Position | None]] = Cache("branches", names)
         self.events: Cache[EventNid, Event] = Cache("events", events)

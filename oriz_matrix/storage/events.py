@@ -6,6 +6,7 @@ import msgspec
 
 from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import EventId
+from oriz_matrix.protocol.redaction import redact
 from oriz_matrix.storage import rooms
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import EventNid, RoomNid
@@ -54,3 +55,18 @@ def link_auth(tx: Transaction, event: EventNid, auth_event_ids: Sequence[EventId
     found = find(tx, auth_event_ids)
     sql = "INSERT INTO auth_edges (event, auth) VALUES (:event, :auth)"
     tx.many(sql, [{"event": event, "auth": found[auth]} for auth in set(auth_event_ids)])
+
+
+def effective(tx: Transaction, nids: Sequence[EventNid]) -> dict[EventNid, Event]:
+    """Events as they stand after redactions: what authorization, state answers and previous contents use."""
+    found = load(tx, nids)
+    sql = "SELECT event FROM event_status WHERE event = ANY(:events) AND redacted_by IS NOT NULL"
+    for (nid,) in tx.rows(sql, events=nids) if nids else ():
+        if nid in found:
+            found[nid] = redacted(found[nid])
+    return found
+
+
+def redacted(event: Event) -> Event:
+    """The event without what a redaction takes from it."""
+    return Event(event.version, event.event_id, event.room_id, redact(event.pdu, event.version))

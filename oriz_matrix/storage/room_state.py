@@ -5,9 +5,7 @@ had an event from `since` to before `until`. A side branch holds only what diffe
 fork of a fork copies its parent's differences, so every read is two indexed ranges and never a recursion.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
-
+from collections.abc import Sequence
 from oriz_matrix.storage.rooms import StateAt
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import FOREVER, BranchNid, EventNid, Position, RoomNid, StateKeyNid
@@ -15,16 +13,11 @@ from oriz_matrix.storage.types import FOREVER, BranchNid, EventNid, Position, Ro
 State = dict[StateKeyNid, EventNid]
 
 
-class _Parent(NamedTuple):
-    branch: BranchNid
-    position: Position
-
-
 def at(tx: Transaction, state: StateAt) -> State:
     """The whole state."""
     found: State = {}
     if (parent := _parent(tx, state.branch)) is not None:
-        found = at(tx, StateAt(*parent))
+        found = at(tx, parent)
     sql = """
         SELECT state_key, event FROM state_entries WHERE branch = :branch AND until > :position AND since <= :position
     """
@@ -43,33 +36,35 @@ def get(tx: Transaction, state: StateAt, keys: Sequence[StateKeyNid]) -> State:
     found = _entries(tx, state, keys)
     if (parent := _parent(tx, state.branch)) is not None:
         rest = [key for key in keys if key not in found]
-        found.update(_entries(tx, StateAt(*parent), rest) if rest else {})
+        found.update(_entries(tx, parent, rest) if rest else {})
     return {key: event for key, event in found.items() if event is not None}
 
 
-def put(tx: Transaction, branch: BranchNid, position: Position, changes: Mapping[StateKeyNid, EventNid | None]) -> None:
-    """From `position` on the branch has these events under these keys (None: the key is absent)."""
-    close = "UPDATE state_entries SET until = :position WHERE branch = :branch AND state_key = :key AND until = :forever"
+def put(
+    tx: Transaction, branch: BranchNid, position: Position, key: StateKeyNid, event: EventNid | None
+) -> EventNid | None:
+    """From `position` on the branch has this event under this key (None: the key is absent); what it had before."""
+    close = """
+        UPDATE state_entries SET until = :position WHERE branch = :branch AND state_key = :key AND until = :forever
+        RETURNING event
+    """
     insert = """
         INSERT INTO state_entries (branch, state_key, since, until, event)
         VALUES (:branch, :key, :position, :forever, :event)
     """
-    rows = [
-        {"branch": branch, "key": key, "position": position, "forever": FOREVER, "event": event}
-        for key, event in changes.items()
-    ]
-    tx.many(close, [{k: v for k, v in row.items() if k != "event"} for row in rows])
-    tx.many(insert, rows)
+    before: EventNid | None = tx.value(close, branch=branch, key=key, position=position, forever=FOREVER)
+    tx.run(insert, branch=branch, key=key, position=position, forever=FOREVER, event=event)
+    return before
 
 
 def fork(tx: Transaction, room: RoomNid, state: StateAt) -> BranchNid:
     """A side branch that starts at `state`; what is put on it holds there alone."""
     parent = _parent(tx, state.branch)
-    base = StateAt(*parent) if parent else state
+    base = parent or state
     sql = "INSERT INTO state_branches (room, parent, parent_at) VALUES (:room, :parent, :parent_at) RETURNING nid"
     branch = BranchNid(tx.value(sql, room=room, parent=base.branch, parent_at=base.position))
-    if parent:
-        put(tx, branch, Position(0), _own(tx, state))
+    for key, event in _own(tx, state).items() if parent else ():
+        put(tx, branch, Position(0), key, event)
     return branch
 
 
@@ -103,10 +98,15 @@ def _touched(tx: Transaction, branch: BranchNid, after: Position, upto: Position
     return {key for (key,) in tx.rows(sql, branch=branch, after=after, upto=upto)}
 
 
-def _parent(tx: Transaction, branch: BranchNid) -> _Parent | None:
-    sql = "SELECT parent, parent_at FROM state_branches WHERE nid = :branch AND parent IS NOT NULL"
-    row = tx.one(sql, branch=branch)
-    return None if row is None else _Parent(*row)
+def _parent(tx: Transaction, branch: BranchNid) -> StateAt | None:
+    """The trunk's state that a side branch started from; None for a trunk. Never changes."""
+    if (known := tx.caches.branches.get(branch)) is None:
+        sql = "SELECT parent, parent_at FROM state_branches WHERE nid = :branch"
+        row = tx.one(sql, branch=branch)
+        assert row is not None
+        known = row[0], row[1]
+        tx.after_commit(lambda: tx.caches.branches.put(branch, known))
+    return None if known[0] is None else StateAt(*known)
 
 
 def _own(tx: Transaction, state: StateAt) -> dict[StateKeyNid, EventNid | None]:
@@ -124,3 +124,17 @@ def _entries(tx: Transaction, state: StateAt, keys: Sequence[StateKeyNid]) -> di
         WHERE branch = :branch AND state_key = ANY(:keys) AND since <= :position AND until > :position
     """
     return dict(tx.rows(sql, branch=state.branch, keys=keys, position=state.position))  # type: ignore[arg-type]
+
+
+def course(
+    tx: Transaction, branches: Sequence[BranchNid], key: StateKeyNid
+) -> dict[BranchNid, list[tuple[Position, EventNid | None]]]:
+    """By trunk, the events that stood under one key through time, oldest first, each with the position of its start."""
+    sql = """
+        SELECT branch, since, event FROM state_entries WHERE branch = ANY(:branches) AND state_key = :key
+        ORDER BY since
+    """
+    found: dict[BranchNid, list[tuple[Position, EventNid | None]]] = {}
+    for branch, since, event in tx.rows(sql, branches=branches, key=key):
+        found.setdefault(branch, []).append((since, event))
+    return found

@@ -21,6 +21,7 @@ class Entry(NamedTuple):
     room: RoomNid
     sender: UserNid
     state_key: StateKeyNid | None
+    replaces: EventNid | None
     position: Position
     back: int
     branch: BranchNid
@@ -41,19 +42,22 @@ class Place(NamedTuple):
     back: int = 0
 
 
-def add(tx: Transaction, entries: Sequence[Entry]) -> None:
-    """Puts events at their places."""
+def add(tx: Transaction, entry: Entry) -> None:
+    """Puts an event at its place."""
     sql = """
-        INSERT INTO event_status (event, room, sender, state_key, position, back, branch, state_at, redacted_by, unread)
-        VALUES (:event, :room, :sender, :state_key, :position, :back, :branch, :state_at, :redacted_by, :unread)
+        INSERT INTO event_status
+            (event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread)
+        VALUES
+            (:event, :room, :sender, :state_key, :replaces, :position, :back, :branch, :state_at, :redacted_by, :unread)
     """
-    tx.many(sql, [entry._asdict() for entry in entries])
+    tx.run(sql, **entry._asdict())
 
 
 def before(tx: Transaction, room: RoomNid, place: Place, after: Place, limit: int) -> list[Entry]:
     """The newest events behind `place` that lie after `after`, newest first."""
     sql = """
-        SELECT event, room, sender, state_key, position, back, branch, state_at, redacted_by, unread FROM event_status
+        SELECT event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread
+        FROM event_status
         WHERE room = :room AND (position, back) <= (:position, :back) AND (position, back) > (:after, :after_back)
             AND rejected IS NULL AND NOT soft_failed
         ORDER BY position DESC, back DESC LIMIT :limit
@@ -73,7 +77,8 @@ def before(tx: Transaction, room: RoomNid, place: Place, after: Place, limit: in
 def after(tx: Transaction, room: RoomNid, place: Place, upto: Place, limit: int) -> list[Entry]:
     """The oldest events after `place` that lie at or before `upto`, oldest first."""
     sql = """
-        SELECT event, room, sender, state_key, position, back, branch, state_at, redacted_by, unread FROM event_status
+        SELECT event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread
+        FROM event_status
         WHERE room = :room AND (position, back) > (:position, :back) AND (position, back) <= (:upto, :upto_back)
             AND rejected IS NULL AND NOT soft_failed
         ORDER BY position, back LIMIT :limit
@@ -87,7 +92,8 @@ def after(tx: Transaction, room: RoomNid, place: Place, upto: Place, limit: int)
 def status(tx: Transaction, event: EventNid) -> Entry | None:
     """An event's status if it stands in the timeline and was accepted."""
     sql = """
-        SELECT event, room, sender, state_key, position, back, branch, state_at, redacted_by, unread FROM event_status
+        SELECT event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread
+        FROM event_status
         WHERE event = :event AND position IS NOT NULL AND rejected IS NULL AND NOT soft_failed
     """
     row = tx.one(sql, event=event)

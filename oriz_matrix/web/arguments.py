@@ -1,6 +1,7 @@
 """From path, query and body to the typed arguments of an endpoint's function.
 
-By name: the parameters of the path are strings, checked where their type is an identifier, `query` is a Struct whose fields are read from strings, `body` is
+By name: the parameters of the path are strings, checked where their type is an identifier; `query` is a Struct whose
+fields are read from strings; `body` is
 
     JsonObject              any JSON object
     a Struct                its fields; further members are ignored. Without a body: a Struct of defaults only

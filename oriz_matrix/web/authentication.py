@@ -4,12 +4,12 @@ Access tokens come as `Authorization: Bearer ...`, or as `?access_token=...` whe
 Client-server API, "Client Authentication".
 """
 
-from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 from multidict import CIMultiDictProxy
 
+from oriz_matrix.base.clock import Clock
 from oriz_matrix.base.logging import add_context
 from oriz_matrix.protocol.errors import Forbidden, GuestAccessForbidden, MissingToken, UserLocked
 from oriz_matrix.services import Services
@@ -52,14 +52,14 @@ class Gate:
         services: Services,
         authenticator: Authenticator,
         limits: Limits,
-        now_ms: Callable[[], int],
+        clock: Clock,
         *,
         token_in_query: bool = True,
     ) -> None:
         self._services = services
         self._authenticator = authenticator
         self._limits = limits
-        self._now_ms = now_ms
+        self.clock = clock
         self._token_in_query = token_in_query
 
     async def admit(self, endpoint: Endpoint, caller: Caller) -> Call:
@@ -73,7 +73,7 @@ class Gate:
         return self._call(endpoint.auth, caller, requester, token)
 
     async def _requester(self, endpoint: Endpoint, token: str) -> Requester:
-        requester = await self._authenticator.requester(token, self._now_ms())
+        requester = await self._authenticator.requester(token, self.clock.now_ms())
         add_context(user=requester.user_id)
         if requester.is_locked and not endpoint.locked:
             raise UserLocked(soft_logout=True)

@@ -50,7 +50,12 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The answer to what is not HTTP, or to a fault of the dispatch itself; ends the connection."""
+        """The answer to what is not HTTP, or to a fault of the dispatch itself; ends the connection.
+
+        Raises `ConnectionError` where an answer is impossible: the client is gone, or an answer has begun.
+        """
+        if isinstance(exc, ConnectionError) or request.writer.output_size > 0:
+            raise ConnectionResetError("no answer can be given") from exc
         error: MatrixError
         if status >= 500:
             logger.error("dispatch failed", exc_info=exc)

@@ -7,8 +7,7 @@ its endpoint's template, and leaves one line in the access log.
 import asyncio
 import itertools
 import secrets
-from collections.abc import Callable
-from time import perf_counter
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
@@ -34,8 +33,8 @@ class Exchange:
 
     __slots__ = ("id", "path", "query", "request", "route", "started")
 
-    def __init__(self, request: web.BaseRequest, request_id: str) -> None:
-        self.started = perf_counter()
+    def __init__(self, request: web.BaseRequest, request_id: str, started: float) -> None:
+        self.started = started
         self.request = request
         self.id = request_id
         self.path, _, self.query = request.raw_path.partition("?")
@@ -53,6 +52,7 @@ class Dispatcher:
     def __init__(self, table: Table, gate: Gate, proxies: AddressSet, metrics: Metrics) -> None:
         self._table = table
         self._gate = gate
+        self._clock = gate.clock
         self._proxies = proxies
         self._in_flight = metrics.requests_in_flight
         self._unknown = RequestMeter(metrics, UNKNOWN, UNKNOWN)
@@ -62,7 +62,7 @@ class Dispatcher:
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; whatever happens, it is an answer of Matrix's form."""
-        exchange = Exchange(request, self._ids())
+        exchange = Exchange(request, self._ids(), self._clock.monotonic())
         begin_context(request=exchange.id)
         self._in_flight.inc()
         status = 499  # nobody was there any more to take the answer
@@ -75,7 +75,7 @@ class Dispatcher:
         return response
 
     def end_waiting(self) -> None:
-        """Answer what only waits, now and from now on; what works on is left to finish."""
+        """Answer all that only waits, for the listener is about to close; what works is left to finish."""
         self._draining = True
         for task in self._waiting:
             task.cancel()
@@ -90,13 +90,18 @@ class Dispatcher:
             return render(result, exchange.id, cors=exchange.cors)
         except MatrixError as error:
             return render(failure(error), exchange.id, cors=exchange.cors)
-        except ConnectionError:
-            raise
-        except Exception:
-            logger.exception("request failed", method=exchange.request.method, path=_printable(exchange.path))
-            if exchange.request.writer.output_size:
-                raise ConnectionResetError("the answer has begun and cannot be finished") from None
-            return render(failure(Internal()), exchange.id, cors=exchange.cors)
+        except Exception as error:
+            return self._fault(exchange, error)
+
+    def _fault(self, exchange: Exchange, error: Exception) -> web.StreamResponse:
+        """The 500 for what should not happen; raises `ConnectionError` where it is too late for an answer."""
+        request = exchange.request
+        if isinstance(error, ConnectionError) and request.transport is None:
+            raise error
+        logger.error("request failed", method=request.method, path=_printable(exchange.path), exc_info=error)
+        if request.writer.output_size > 0:
+            raise ConnectionResetError("the answer has begun and cannot be finished") from None
+        return render(failure(Internal()), exchange.id, cors=exchange.cors)
 
     async def _call(self, exchange: Exchange) -> Any:
         request = exchange.request
@@ -105,21 +110,20 @@ class Dispatcher:
         if route is None:
             raise Unrecognized("This path does not know this method", status=405)
         exchange.route = route
+        if self._draining and route.endpoint.cancellable:
+            raise Unavailable
         caller = Caller(exchange.id, self._address(request), request.headers, exchange.query)
         call = await self._gate.admit(route.endpoint, caller)
         arguments = await route.arguments.read(request, route.values(segments), exchange.query)
-        if route.endpoint.cancellable:
-            return await self._wait(exchange, route.endpoint.handler(call, **arguments))
-        return await route.endpoint.handler(call, **arguments)
+        answer = route.endpoint.handler(call, **arguments)
+        return await (self._wait(request, answer) if route.endpoint.cancellable else answer)
 
-    async def _wait(self, exchange: Exchange, answer: Any) -> Any:
-        """Run what may be cancelled: by the client, who gets no answer then, or by `end_waiting`, which gives one."""
-        connection = exchange.request.protocol
+    async def _wait(self, request: web.BaseRequest, answer: Awaitable[Any]) -> Any:
+        """Await what may be cancelled: by the client, who gets no answer then, or by `end_waiting`, which gives one."""
+        connection = request.protocol
         assert isinstance(connection, Connection)
         with connection.cancellable() as task:
             self._waiting.add(task)
-            if self._draining:
-                task.cancel()
             try:
                 return await answer
             except asyncio.CancelledError:
@@ -143,7 +147,7 @@ class Dispatcher:
         return address
 
     def _record(self, exchange: Exchange, status: int) -> None:
-        seconds = perf_counter() - exchange.started
+        seconds = self._clock.monotonic() - exchange.started
         meter = self._unknown if exchange.route is None else exchange.route.meter
         meter.record(status, seconds)
         logger.info(

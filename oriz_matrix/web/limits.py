@@ -8,10 +8,11 @@ algorithm, which equals a token bucket): nothing has to be refilled, and a momen
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from itertools import islice
 
+from oriz_matrix.base.clock import Clock
 from oriz_matrix.base.config.limits import Rate
 from oriz_matrix.protocol.errors import LimitExceeded
 from oriz_matrix.services.accounts.requester import Requester
@@ -45,9 +46,9 @@ SCOPES = {Limit.LOGIN: Scope.ADDRESS, Limit.REGISTRATION: Scope.ADDRESS, Limit.G
 class Limits:
     """The counters of one process, at most `capacity` of them; `rates` as `Rates.by_kind` gives them."""
 
-    def __init__(self, rates: Mapping[str, Rate], monotonic: Callable[[], float], capacity: int = 100_000) -> None:
+    def __init__(self, rates: Mapping[str, Rate], clock: Clock, capacity: int = 100_000) -> None:
         self._rates = {Limit(kind): rate for kind, rate in rates.items()}
-        self._monotonic = monotonic
+        self._clock = clock
         self._capacity = capacity
         self._full_at: dict[tuple[Limit, str, str | None], float] = {}
 
@@ -58,7 +59,7 @@ class Limits:
             self._count(_key(kind, ip, requester), rate)
 
     def _count(self, key: tuple[Limit, str, str | None], rate: Rate) -> None:
-        now = self._monotonic()
+        now = self._clock.monotonic()
         cost = 1 / rate.per_second
         full_at = max(self._full_at.get(key, now), now) + cost
         wait = full_at - now - rate.burst * cost

@@ -40,9 +40,11 @@ async def share_a_room(alice: Person, bob: Person) -> str:
 async def test_a_name_is_taken_only_once(server_url: str) -> None:
     """Who wants a name that is taken learns it before the stages are asked for."""
     async with two_people(server_url) as (alice, _bob):
-        again = await alice.client.register_interactive(alice.name, "another password", NO_STAGE_YET)
-        assert isinstance(again, RegisterInteractiveError)
-        assert again.status_code == "M_USER_IN_USE", again
+        copycat = nio.AsyncClient(server_url, alice.name)
+        answer = await copycat.register_interactive(alice.name, "another password", NO_STAGE_YET)
+        await copycat.close()
+        assert isinstance(answer, RegisterInteractiveError)
+        assert answer.status_code == "M_USER_IN_USE"
 
 
 async def test_a_wrong_password_opens_nothing(server_url: str) -> None:

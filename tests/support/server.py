@@ -168,8 +168,13 @@ def _start_cluster(folder: Path, port: int) -> Cluster:
 
 
 def _launch(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-    """Start the server in a session of its own, so that it outlives the terminal."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    """Start the server in a session of its own, so that it outlives the terminal.
+
+    Variables that would change its configuration, or where it is imported from, stay behind.
+    """
+    environment = {
+        name: value for name, value in os.environ.items() if name != "PYTHONPATH" and not name.startswith("ORIZ_")
+    }
     with log.open("ab") as output:
         return subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True

@@ -18,13 +18,13 @@ def operations(metrics: Metrics, is_healthy: Callable[[], Awaitable[bool]]) -> l
     """`/health`, for load balancers: 200, or 503 where `is_healthy` says no; `/metrics`, for Prometheus."""
 
     @endpoint.get("/health", auth=Auth.NONE, surface=PAGES)
-    async def health(call: Call) -> Answer:
+    async def health(_call: Call) -> Answer:
         if not await is_healthy():
             raise Unavailable
         return Answer(body=b"OK", content_type="text/plain; charset=utf-8")
 
     @endpoint.get("/metrics", auth=Auth.NONE, surface=METRICS)
-    async def exposition(call: Call) -> Answer:
+    async def exposition(_call: Call) -> Answer:
         return Answer(body=metrics.exposition(), content_type=CONTENT_TYPE)
 
     return [endpoint.of(health), endpoint.of(exposition)]
@@ -40,11 +40,11 @@ def well_known(public_base_url: str) -> list[Endpoint]:
     delegate = address.netloc if address.port else f"{address.netloc}:443"
 
     @endpoint.get("/.well-known/matrix/client", auth=Auth.NONE, surface=PAGES)
-    async def client(call: Call) -> dict[str, object]:
+    async def client(_call: Call) -> dict[str, object]:
         return {"m.homeserver": {"base_url": public_base_url}}
 
     @endpoint.get("/.well-known/matrix/server", auth=Auth.NONE, surface=PAGES)
-    async def server(call: Call) -> dict[str, str]:
+    async def server(_call: Call) -> dict[str, str]:
         return {"m.server": delegate}
 
     return [endpoint.of(client), endpoint.of(server)]

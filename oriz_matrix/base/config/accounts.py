@@ -24,8 +24,11 @@ class Registration(Section, frozen=True, kw_only=True):
     shared_secret: Annotated[
         Secret | None,
         Meta(
-            description="Whoever knows this secret can make accounts, also of administrators, at "
-            "`/_synapse/admin/v1/register`; 16 characters or more. Without it that door is shut."
+            description=(
+                "Whoever knows this secret can make accounts, also of administrators, at "
+                "`/_synapse/admin/v1/register`; 16 characters or more. Without it that door is shut."
+            ),
+            examples=["CHANGE-ME"],
         ),
     ] = None
     shared_secret_file: Annotated[

@@ -80,7 +80,7 @@ def expected_item(kind: inspect.Type) -> str | None:
             return None
 
 
-def nearest_choice(word: object, kind: inspect.Type) -> str | None:
+def nearest_choice(word: str, kind: inspect.Type) -> str | None:
     """The word of an enumeration, or of a list of its words, that was probably meant."""
     chosen = plain(kind)
     item = plain(chosen.item_type) if isinstance(chosen, inspect.VarTupleType) else chosen
@@ -120,18 +120,16 @@ def option_paths(section: type[msgspec.Struct], path: str = "") -> Iterator[str]
             yield from option_paths(inner, f"{option}[]." if isinstance(field.default, tuple) else f"{option}.")
 
 
-def _nearest(word: object, words: Sequence[str], *, sure: bool = False) -> str | None:
-    close = get_close_matches(str(word), words, n=1, cutoff=0.85 if sure else 0.6)
+def _nearest(word: str, words: Sequence[str], *, sure: bool = False) -> str | None:
+    close = get_close_matches(word, words, n=1, cutoff=0.85 if sure else 0.6)
     return close[0] if close else None
 
 
 def _number(kind: inspect.IntType | inspect.FloatType) -> str:
     word = "an integer" if isinstance(kind, inspect.IntType) else "a number"
-    if kind.gt is not None:
-        word += f" above {kind.gt}"
-    if kind.ge is not None:
-        word += f" from {kind.ge}" if kind.le is not None else f" of at least {kind.ge}"
-    return word if kind.le is None else f"{word} to {kind.le}"
+    if kind.le is not None:
+        return f"{word} from {kind.ge} to {kind.le}"
+    return word if kind.ge is None else f"{word} of at least {kind.ge}"
 
 
 def _list(item: inspect.Type) -> str:

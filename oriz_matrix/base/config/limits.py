@@ -10,8 +10,8 @@ from oriz_matrix.base.config.types import Count, Section
 class Rate(Section, frozen=True, kw_only=True):
     """A leaky bucket: `burst` requests at once, and `per_second` new ones each second."""
 
-    per_second: Annotated[float, Meta(gt=0, description="Requests that are regained each second.")]
-    burst: Annotated[Count, Meta(description="Requests that may come at once.")]
+    per_second: Annotated[float, Meta(ge=0.001, le=1_000_000, description="Requests that are regained each second.")]
+    burst: Annotated[int, Meta(ge=1, le=1_000_000, description="Requests that may come at once.")]
 
 
 class Rates(Section, frozen=True, kw_only=True):

@@ -46,11 +46,17 @@ class Listener(Section, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"^0?[0-7]{3}\Z",
-            description="Who may open the Unix socket: its file mode, octal and in quotes.",
+            description="Who may open the Unix socket.",
             extra={"expected": 'an octal file mode in quotes, such as "660"'},
         ),
     ] = "660"
-    tls: Annotated[Tls | None, Meta(description="Speak HTTPS with this certificate; without it, plain HTTP.")] = None
+    tls: Annotated[
+        Tls | None,
+        Meta(
+            description="Speak HTTPS with this certificate; without it, plain HTTP.",
+            examples=[{"certificate": "fullchain.pem", "key": "privkey.pem"}],
+        ),
+    ] = None
     surfaces: Annotated[
         tuple[Surface, ...],
         Meta(

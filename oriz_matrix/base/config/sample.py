@@ -21,6 +21,7 @@ from oriz_matrix.base.config.secret_sources import variable
 from oriz_matrix.base.config.types import AddressSet, Secret
 
 WIDTH = 100
+OBVIOUS = ("a text", "a path", "true or false", "a section of options", "a list of texts")
 SAMPLE_HEAD = """\
 # The configuration of Oriz. Only `server_name` must be given; an option that is commented out shows
 # its default, or an example where it has none. Relative paths count from the folder of this file.
@@ -53,15 +54,15 @@ def sample() -> str:
 
 def reference() -> str:
     """The text of `docs/configuration.md`."""
-    return "\n".join([REFERENCE_HEAD, *_chapter(Config, "")])
+    return "\n".join([REFERENCE_HEAD.rstrip(), *_chapter(Config, "")]) + "\n"
 
 
 def _sample_option(field: FieldInfo, live: dict[str, Any], indent: str) -> Iterator[str]:
     """The lines of one option; it is commented out unless `live` has a value for it."""
     section = inner_section(field)
     if section is None or not is_expanded(field):
-        yield from _prose(f"{_says(field)} {_form(field)}", indent + "# ")
-        text = yaml.safe_dump({field.name: _plain(live.get(field.name, _shown(field)))}, **_dump(indent))
+        yield from _prose(_with_form(field), indent + "# ")
+        text = f"{field.name}: {_yaml(live.get(field.name, _shown(field)), WIDTH - len(indent) - len(field.name) - 3)}"
         yield from (indent + ("" if field.name in live else "#") + line for line in text.splitlines())
         return
     yield from _prose(_doc(section), indent + "# ")
@@ -79,10 +80,6 @@ def _sample_options(section: type[msgspec.Struct], live: dict[str, Any], indent:
         yield from _sample_option(field, live, indent)
 
 
-def _dump(indent: str) -> dict[str, Any]:
-    return {"default_flow_style": None, "sort_keys": False, "width": WIDTH - len(indent) - 2}
-
-
 def _chapter(section: type[msgspec.Struct], path: str) -> Iterator[str]:
     """The reference of one section, then of those inside it; a section that comes several times is told once."""
     level = min(path.count("."), 1) + 2
@@ -91,27 +88,25 @@ def _chapter(section: type[msgspec.Struct], path: str) -> Iterator[str]:
     for field in fields:
         if not is_expanded(field):
             yield from _prose("- " + _reference_option(field, path), "", "  ")
-    inner = {field: kind for field in fields if (kind := inner_section(field)) is not None}
-    told = set()
-    for field, kind in inner.items():
-        if kind not in told:
-            told.add(kind)
-            several = sum(each is kind for each in inner.values()) > 1
+    inner = [(field, kind) for field in fields if (kind := inner_section(field)) is not None]
+    kinds = [kind for _, kind in inner]
+    for index, (field, kind) in enumerate(inner):
+        if kind not in kinds[:index]:
             many = "[]" if isinstance(field.default, tuple) else ""
-            yield from _chapter(kind, _join(path, "*" if several else field.name + many))
+            yield from _chapter(kind, _join(path, field.name + many if kinds.count(kind) == 1 else "*"))
 
 
 def _reference_option(field: FieldInfo, path: str) -> str:
-    kind = plain(inspect.type_info(field.type))
-    parts = [f"`{field.name}`: {_says(field)} {_form(field)}"]
+    info = inspect.type_info(field.type)
+    kind = plain(info)
+    remarks = [expected(info)]
     if field.required:
-        parts.append("Must be given.")
+        remarks.append("must be given")
     elif field.default is not None:
-        default = yaml.safe_dump(_plain(field.default), **_dump("") | {"width": 10**9}).removesuffix("...\n").strip()
-        parts.append(f"Default: `{default}`.")
+        remarks.append(f"default `{_yaml(field.default)}`")
     if isinstance(kind, inspect.CustomType) and kind.cls is Secret:
-        parts.append(f"Environment: `{variable(_join(path, field.name))}`.")
-    return " ".join(parts)
+        remarks.append(f"environment `{variable(_join(path, field.name))}`")
+    return f"`{field.name}` ({'; '.join(remarks)}): {_says(field)}"
 
 
 def _join(path: str, name: str) -> str:
@@ -122,9 +117,11 @@ def _says(field: FieldInfo) -> str:
     return str(notes(inspect.type_info(field.type))["description"])
 
 
-def _form(field: FieldInfo) -> str:
-    phrase = expected(inspect.type_info(field.type))
-    return phrase[0].upper() + phrase[1:] + "."
+def _with_form(field: FieldInfo) -> str:
+    """What the option says, and what it may be where the value beside it does not show that."""
+    info = inspect.type_info(field.type)
+    phrase = expected(info)
+    return _says(field) if phrase in OBVIOUS else f"{_says(field)} {phrase[0].upper()}{phrase[1:]}."
 
 
 def _doc(section: type[msgspec.Struct]) -> str:
@@ -140,6 +137,11 @@ def _changed(section: msgspec.Struct) -> dict[str, Any]:
     """The options of a section that do not have their default."""
     fields = msgspec.structs.fields(section)
     return {each.name: value for each in fields if (value := getattr(section, each.name)) != each.default}
+
+
+def _yaml(value: Any, width: int = 10**9) -> str:
+    text = yaml.safe_dump(_plain(value), default_flow_style=True, sort_keys=False, width=width)
+    return text.removesuffix("...\n").rstrip()
 
 
 def _plain(value: Any) -> Any:

@@ -135,11 +135,13 @@ class Reader:
         wrong = [(index, each) for index, each in items if not self._fits(field.type, [each])]
         for index, each in wrong:
             message = f"expected {expected_item(info)}, found {yaml_nodes.shown(each)}"
-            self.complain(f"{path}[{index}]", message, nearest_choice(each.value, info), each)
+            self.complain(f"{path}[{index}]", message, nearest_choice(yaml_nodes.word(each), info), each)
         if not wrong:
             hidden = getattr(plain(info), "cls", None) is Secret
             found = "something else" if hidden else yaml_nodes.shown(node)
-            self.complain(path, f"expected {expected(info)}, found {found}", nearest_choice(node.value, info), node)
+            self.complain(
+                path, f"expected {expected(info)}, found {found}", nearest_choice(yaml_nodes.word(node), info), node
+            )
 
     def _fits(self, kind: Any, nodes: list[yaml.Node]) -> bool:
         try:
@@ -163,12 +165,12 @@ class Reader:
 
     def _find_secrets(self, right: dict[str, Any], path: str) -> None:
         """Replace each secret of a section by what its file or the environment says."""
-        for name in [name.removesuffix("_file") for name in right if name.removesuffix("_file") != name]:
-            if name not in right:
-                continue
+        files = [name for name in right if name.endswith("_file") and name.removesuffix("_file") in right]
+        for file in files:
+            name = file.removesuffix("_file")
             option = _inside(path, name)
             try:
-                right[name] = secret_sources.find(option, right[name], right[f"{name}_file"], self._environment)
+                right[name] = secret_sources.find(option, right[name], right[file], self._environment)
             except ValueError as error:
                 self.complain(option, str(error))
                 del right[name]

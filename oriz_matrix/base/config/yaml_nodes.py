@@ -9,6 +9,7 @@ from yaml.constructor import SafeConstructor
 from oriz_matrix.base.config.problems import Problem
 
 UNPRINTABLE = re.compile(r"[^\x09\x0A\x0D\x20-\x7E\x85\xA0-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
+UNQUOTED = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "timestamp")}
 
 
 class NotYaml(Exception):
@@ -26,7 +27,9 @@ def parse(content: bytes, file: str) -> yaml.Node | None:
         root: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise _not_yaml(file, mark.line + 1 if mark else 1, error.problem or "it breaks off") from error
+        raise _not_yaml(
+            file, mark.line + 1 if mark else 1, (error.problem or "it breaks off").removeprefix("but ")
+        ) from error
     except RecursionError as error:
         raise _not_yaml(file, 1, "it is nested too deeply") from error
     return root
@@ -66,6 +69,11 @@ def value(node: yaml.Node) -> Any:
         raise ValueError(str(error)) from error
 
 
+def word(node: yaml.Node) -> str:
+    """The node's own text; nothing for a list or section, which aliases can make endless."""
+    return str(node.value) if isinstance(node, yaml.ScalarNode) else ""
+
+
 def shown(node: yaml.Node) -> str:
     """What stands in the file, short enough for a sentence."""
     if isinstance(node, yaml.MappingNode):
@@ -76,4 +84,4 @@ def shown(node: yaml.Node) -> str:
         return "nothing"
     text = str(node.value)
     short = text if len(text) <= 60 else text[:57] + "..."
-    return repr(short) if node.tag == "tag:yaml.org,2002:str" else short
+    return short if node.tag in UNQUOTED else repr(short)

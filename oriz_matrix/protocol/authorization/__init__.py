@@ -1,8 +1,7 @@
 """The authorization rules of rooms, for every room version.
 
-The specification numbers the rules anew in each room version; here they bear the version-independent order of that
-list, and flags of `RoomVersion` switch them. They are run three times on an event from outside (trap 21), with three
-different states:
+The specification numbers the rules anew in each room version; here they stand in the order of that list, and flags of
+`RoomVersion` switch them. They are run three times on an event from outside (traps.md 21), with three states:
 
 1. `check_auth_events(event, auth_events, rejected)`, then `check_with_state(event, <those events>)`: else rejected.
 2. `check_with_state(event, <state before the event>)`: else rejected.

@@ -15,12 +15,11 @@ from oriz_matrix.protocol.event_contents import (
     JoinRules,
     Member,
     PowerLevels,
-    ThirdPartyInvite,
     member_key,
     membership,
 )
 from oriz_matrix.protocol.events import Event
-from oriz_matrix.protocol.third_party_invites import verify_signed
+from oriz_matrix.protocol.third_party_invites import proves_binding
 
 LEAVABLE = frozenset({"invite", "join"})
 """What a user may leave by themselves; with knocking also a knock."""
@@ -97,7 +96,7 @@ def _check_invite(event: Event, state: State, create: Create) -> None:
 
 
 def _check_third_party_invite(event: Event, state: State, target: str, present: str | None) -> None:
-    """The invite of someone who was invited by an address before and has now a user id (trap 25)."""
+    """The invite of someone who was invited by an address before and has now a user id (traps.md 25)."""
     if present == "ban":
         raise Forbidden("third-party invite: the user is banned")
     signed = Member(event.content).signed
@@ -111,7 +110,7 @@ def _check_third_party_invite(event: Event, state: State, target: str, present: 
         raise Forbidden("third-party invite: the room has no such invitation")
     if invitation.sender != event.sender:
         raise Forbidden("third-party invite: the invitation is by another user")
-    if not verify_signed(signed, ThirdPartyInvite(invitation.content).public_keys):
+    if not proves_binding(signed, invitation.content):
         raise Forbidden("third-party invite: no signature fits the invitation's keys")
 
 

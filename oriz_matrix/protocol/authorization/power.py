@@ -35,8 +35,8 @@ def may_send(user_id: str, event_type: str, state: State, *, is_state: bool) -> 
 def may_redact(redaction: Event, target: Event, state: State) -> bool:
     """Whether an accepted redaction takes effect: by level, or as something of the sender's own server.
 
-    A redaction acts in its own room only (trap 41). Source: "Handling redactions" from room version 3 on; before that
-    the redaction was judged by the authorization rules alone.
+    A redaction acts in its own room only (traps.md 41). Source: room version 3, "Handling redactions"; in versions
+    before, the authorization rules have judged the redaction, and nothing more is asked.
     """
     if redaction.room_id != target.room_id:
         return False

@@ -1,13 +1,13 @@
 """The conditions of push rules, each compiled to a function of event, room and receiver.
 
-A condition of an unknown kind, or one that lacks what its kind needs, compiles to `never`: it matches no event
+A condition of an unknown kind, or one that lacks what its kind needs, compiles to None: it matches no event
 and so switches its rule off. Source: client-server API, "Push rules", "Conditions".
 """
 
 import operator
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from oriz_matrix.protocol.events import Event
@@ -16,7 +16,6 @@ from oriz_matrix.protocol.paths import ABSENT, look_up, split_path
 from oriz_matrix.protocol.push.shape import Condition
 
 _MAX_INTEGER: Final = 2**53 - 1
-_DEFAULT_LEVEL: Final = 50  # of m.room.power_levels' `notifications`
 _COUNT = re.compile("(==|<=|>=|<|>)?([0-9]{1,16})")
 _COMPARISONS: Final[Mapping[str, Callable[[int, int], bool]]] = {
     "==": operator.eq,
@@ -27,17 +26,22 @@ _COMPARISONS: Final[Mapping[str, Callable[[int, int], bool]]] = {
 }
 
 
+def _default_level(_key: str) -> int:
+    """What m.room.power_levels means where it names no level in `notifications`."""
+    return 50
+
+
 @dataclass(frozen=True, slots=True)
 class RoomContext:
     """What conditions ask about the room at the event.
 
-    `sender_level` is the sender's power level (infinite for creators of version 12 rooms); `notification_levels` are
-    the integers of `notifications` in m.room.power_levels.
+    `sender_level` is the sender's power level (infinite for creators of version 12 rooms); `notification_level`
+    gives the level that a kind of notification needs, as `event_contents.PowerLevels.notification` does.
     """
 
     member_count: int
     sender_level: float = 0
-    notification_levels: Mapping[str, int] = field(default_factory=dict)
+    notification_level: Callable[[str], int] = _default_level
 
 
 Test = Callable[[Event, RoomContext, str | None], bool]
@@ -46,26 +50,21 @@ Test = Callable[[Event, RoomContext, str | None], bool]
 _Getter = Callable[[Event], Any]
 
 
-def never(event: Event, room: RoomContext, display_name: str | None) -> bool:  # noqa: ARG001
-    """The test of a condition that this server does not understand."""
-    return False
-
-
 def may_notify(room: RoomContext, key: str) -> bool:
     """Whether the sender's power suffices for notifications of the type `key`, such as `room` for @room."""
-    return room.sender_level >= room.notification_levels.get(key, _DEFAULT_LEVEL)
+    return room.sender_level >= room.notification_level(key)
 
 
-def compile_condition(condition: Condition) -> Test:
-    """The test of one condition."""
+def compile_condition(condition: Condition) -> Test | None:
+    """The test of one condition, None where no event can satisfy it."""
     compiler = _COMPILERS.get(condition.get("kind"))
-    return never if compiler is None else compiler(condition)
+    return None if compiler is None else compiler(condition)
 
 
-def _event_match(condition: Condition) -> Test:
+def _event_match(condition: Condition) -> Test | None:
     key, pattern = condition.get("key"), condition.get("pattern")
     if not isinstance(key, str) or not isinstance(pattern, str):
-        return never
+        return None
     get = _getter(key)
     matches = match_words(pattern) if key == "content.body" else match_whole(pattern)
 
@@ -76,11 +75,11 @@ def _event_match(condition: Condition) -> Test:
     return test
 
 
-def _event_property_is(condition: Condition) -> Test:
+def _event_property_is(condition: Condition) -> Test | None:
     key = condition.get("key")
     wanted = condition.get("value", ABSENT)
     if not isinstance(key, str) or not _is_simple(wanted):
-        return never
+        return None
     get, kind = _getter(key), type(wanted)
 
     def test(event: Event, _room: RoomContext, _name: str | None) -> bool:
@@ -90,11 +89,11 @@ def _event_property_is(condition: Condition) -> Test:
     return test
 
 
-def _event_property_contains(condition: Condition) -> Test:
+def _event_property_contains(condition: Condition) -> Test | None:
     key = condition.get("key")
     wanted = condition.get("value", ABSENT)
     if not isinstance(key, str) or not _is_simple(wanted):
-        return never
+        return None
     get, kind = _getter(key), type(wanted)
 
     def test(event: Event, _room: RoomContext, _name: str | None) -> bool:
@@ -114,23 +113,23 @@ def _names_receiver(event: Event, _room: RoomContext, display_name: str | None) 
     return bool(display_name) and isinstance(body, str) and match_phrase(display_name or "")(body)
 
 
-def _room_member_count(condition: Condition) -> Test:
+def _room_member_count(condition: Condition) -> Test | None:
     text = condition.get("is")
     match = _COUNT.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        return never
+        return None
     compare, number = _COMPARISONS[match[1] or "=="], int(match[2])
     return lambda _event, room, _name: compare(room.member_count, number)
 
 
-def _sender_notification_permission(condition: Condition) -> Test:
+def _sender_notification_permission(condition: Condition) -> Test | None:
     key = condition.get("key")
     if not isinstance(key, str):
-        return never
+        return None
     return lambda _event, room, _name: may_notify(room, key)
 
 
-_COMPILERS: Final[Mapping[Any, Callable[[Condition], Test]]] = {
+_COMPILERS: Final[Mapping[Any, Callable[[Condition], Test | None]]] = {
     "event_match": _event_match,
     "event_property_is": _event_property_is,
     "event_property_contains": _event_property_contains,
@@ -148,24 +147,17 @@ def _is_simple(value: Any) -> bool:
 
 
 def _getter(key: str) -> _Getter:
-    """A function from an event to the property at a path, ABSENT where there is none.
-
-    Event and room id come from beside the PDU, which does not hold them in every room version.
-    """
+    """A function from an event to the property at a path, ABSENT where there is none."""
     path = split_path(key)
-    match path:
-        case ("type",):
-            return lambda event: event.type
-        case ("sender",):
-            return lambda event: event.sender
-        case ("room_id",):
-            return lambda event: event.room_id
-        case ("event_id",):
-            return lambda event: event.event_id
-        case ("state_key",):
-            return lambda event: ABSENT if event.state_key is None else event.state_key
-        case ("content", name):
-            return lambda event: event.content.get(name, ABSENT)
-        case ("content", *inner):
-            return lambda event: look_up(event.content, tuple(inner))
-    return lambda event: look_up(event.pdu, path)
+    if len(path) == 1 and path[0] in _ATTRIBUTES:
+        return operator.attrgetter(path[0])
+    if path[0] != "content":
+        return lambda event: look_up(event.pdu, path)
+    inner = path[1:]
+    if len(inner) == 1:
+        return lambda event: event.content.get(inner[0], ABSENT)
+    return lambda event: look_up(event.content, inner)
+
+
+_ATTRIBUTES: Final = frozenset({"type", "sender", "room_id", "event_id"})
+"""What an event knows without its PDU, which does not hold both ids in every room version."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from msgspec import UNSET
 
-from oriz_matrix.protocol.push.rules import UserRules
+from oriz_matrix.protocol.push.rules import UserRules, names_room
 from oriz_matrix.protocol.push.shape import Kind, PushRule
 
 
@@ -43,7 +43,8 @@ def _muted_room(rule: PushRule) -> str | None:
     """The room that an override rule silences: its only condition is the room id, and it does nothing."""
     if rule.notifies or rule.conditions is UNSET or len(rule.conditions) != 1:
         return None
-    room = rule.conditions[0].get("pattern")
-    is_literal = isinstance(room, str) and "*" not in room and "?" not in room
-    by_room = rule.conditions[0] == {"kind": "event_match", "key": "room_id", "pattern": room}
-    return room if by_room and is_literal and isinstance(room, str) else None
+    condition = rule.conditions[0]
+    room = condition.get("pattern")
+    if not isinstance(room, str) or "*" in room or "?" in room:
+        return None
+    return room if names_room(condition, room) else None

@@ -13,9 +13,9 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from oriz_matrix.protocol.events import Event
-from oriz_matrix.protocol.push.conditions import RoomContext, Test, compile_condition, may_notify, never
+from oriz_matrix.protocol.push.conditions import RoomContext, Test, compile_condition, may_notify
 from oriz_matrix.protocol.push.defaults import DEFAULT_RULES, INVITE, PERSONAL, USER_MENTION, RuleSet
-from oriz_matrix.protocol.push.shape import Action, Kind, PushRule
+from oriz_matrix.protocol.push.shape import Action, Condition, Kind, PushRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +143,20 @@ def _first_match(rules: _Compiled, event: Event, room: RoomContext, display_name
 
 def _compile(kind: Kind, rules: RuleSet) -> _Compiled:
     compiled = [(_tests(kind, rule), outcome_of(kind, rule)) for rule in rules[kind] if rule.enabled]
-    return [(tests, outcome) for tests, outcome in compiled if never not in tests]
+    return [(tests, outcome) for tests, outcome in compiled if tests is not None]
 
 
-def _tests(kind: Kind, rule: PushRule) -> Sequence[Test]:
+def _tests(kind: Kind, rule: PushRule) -> Sequence[Test] | None:
+    """What must hold for the rule to match, None where that is never so."""
+    tests = [compile_condition(condition) for condition in _conditions(kind, rule)]
+    known = [test for test in tests if test is not None]
+    return known if len(known) == len(tests) else None
+
+
+def _conditions(kind: Kind, rule: PushRule) -> Sequence[Condition]:
     if kind is Kind.CONTENT:
-        return [compile_condition({"kind": "event_match", "key": "content.body", "pattern": rule.pattern})]
-    return [] if rule.conditions is UNSET else [compile_condition(condition) for condition in rule.conditions]
+        return [{"kind": "event_match", "key": "content.body", "pattern": rule.pattern}]
+    return () if rule.conditions is UNSET else rule.conditions
 
 
 def _by_id(kind: Kind, rules: RuleSet) -> Mapping[str, Outcome]:

@@ -8,7 +8,9 @@ CREATE TABLE users (
 
 CREATE TABLE accounts (
     user_nid BIGINT PRIMARY KEY REFERENCES users,
-    password_hash TEXT,
+    folded_id TEXT NOT NULL,         -- the user id in lower case: what nobody else here may register
+    password_hash TEXT,              -- NULL: no password opens this account
+    user_type TEXT,                  -- what shared-secret registration said: bot, support
     created_at BIGINT NOT NULL,
     is_guest BOOLEAN NOT NULL DEFAULT FALSE,
     is_admin BOOLEAN NOT NULL DEFAULT FALSE,
@@ -16,6 +18,8 @@ CREATE TABLE accounts (
     is_suspended BOOLEAN NOT NULL DEFAULT FALSE,
     deactivated_at BIGINT
 );
+
+CREATE INDEX accounts_folded ON accounts (folded_id);
 
 CREATE TABLE devices (
     nid {identity},

@@ -36,6 +36,7 @@ CREATE TABLE event_status (
     room BIGINT NOT NULL,
     sender BIGINT NOT NULL,
     state_key BIGINT,                -- of state events: which key of the state
+    replaces BIGINT,                 -- and which event stood under it before
     position BIGINT,                 -- NULL: not in the timeline
     back BIGINT,
     branch BIGINT,                   -- the state before it is (branch, state_at)

@@ -1,0 +1,197 @@
+"""The one reader of recent changes: who waits for something hears of it here, and only here.
+
+On a local commit, or each second, it reads the settled position and the changes up to there, appends them to a bounded
+ring and wakes the channels that they touch. Because rows are read and not told, a lost wake-up costs a second and never an
+event. Who waits registers first, then reads, then waits.
+"""
+
+import asyncio
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from oriz_matrix.storage import recent
+from oriz_matrix.storage.database import Database
+from oriz_matrix.storage.errors import StorageError
+from oriz_matrix.storage.recent import Change
+from oriz_matrix.storage.types import Position, RoomNid, UserNid
+
+Channel = tuple[str, int]
+
+EVERY_SECONDS = 1.0
+RING = 20_000  # changes kept
+
+log = structlog.get_logger()
+
+
+def room_channel(room: RoomNid) -> Channel:
+    """What happens in a room."""
+    return ("room", room)
+
+
+def user_channel(user: UserNid) -> Channel:
+    """What concerns one user: memberships, account data, push rules, private receipts."""
+    return ("user", user)
+
+
+class Waiter:
+    """Somebody who waits for any of several channels."""
+
+    def __init__(self, forget: Callable[["Waiter"], None], channels: frozenset[Channel]) -> None:
+        self.channels = channels
+        self._forget = forget
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something changed on one of the channels, or the server stops."""
+        self._woken.set()
+
+    async def wait(self, seconds: float) -> bool:
+        """Whether something changed within that time; may be used once."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def __enter__(self) -> "Waiter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._forget(self)
+
+
+class Changes:
+    """The reader. `settled` is the position up to which everything is known here; it never goes back."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self.settled = Position(0)
+        self._ring: list[Change] = []
+        self._start = Position(0)  # the ring holds everything after this
+        self._last: dict[Channel, Position] = {}
+        self._waiters: defaultdict[Channel, set[Waiter]] = defaultdict(set)
+        self._listeners: list[Callable[[Change], None]] = []
+        self._running: asyncio.Task[None] | None = None
+        self._next: asyncio.Task[None] | None = None
+        self._poked = asyncio.Event()
+        self._loop_task: asyncio.Task[None] | None = None
+        self.stopping = False
+
+    def listen(self, listener: Callable[[Change], None]) -> None:
+        """Calls `listener` with every change, in order; for what a process keeps in memory for seconds."""
+        self._listeners.append(listener)
+
+    async def start(self) -> None:
+        """Begins at the present settled position."""
+        self._start = self.settled = await self._db.read_settled(lambda _, settled: settled)
+        self._loop_task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Wakes everybody who waits; they answer with what they have."""
+        self.stopping = True
+        for waiters in list(self._waiters.values()):
+            for waiter in list(waiters):
+                waiter.wake()
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+            await asyncio.gather(self._loop_task, return_exceptions=True)
+
+    def poke(self) -> None:
+        """Something was committed here: read soon, if anybody waits."""
+        if self._waiters:
+            self._poked.set()
+
+    async def catch_up(self) -> Position:
+        """The settled position after a read that began after this call."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._turn(self._running))
+        await asyncio.shield(self._next)
+        return self.settled
+
+    def register(self, channels: Iterable[Channel]) -> Waiter:
+        """A waiter that is woken by what is read from now on; use as a context manager."""
+        waiter = Waiter(self._unregister, frozenset(channels))
+        for channel in waiter.channels:
+            self._waiters[channel].add(waiter)
+        return waiter
+
+    @property
+    def waiting(self) -> int:
+        """How many channels somebody waits for."""
+        return len(self._waiters)
+
+    def since(self, after: Position) -> list[Change] | None:
+        """The changes after a position up to the settled one, or None when the ring does not reach back so far."""
+        if after < self._start:
+            return None
+        return self._ring[bisect_right(self._ring, after, key=lambda change: change.position) :]
+
+    def untouched(self, channels: Iterable[Channel], after: Position) -> bool:
+        """Whether nothing changed on these channels after a position; False when the ring does not reach back so far."""
+        return after >= self._start and all(self._last.get(channel, 0) <= after for channel in channels)
+
+    def _unregister(self, waiter: Waiter) -> None:
+        for channel in waiter.channels:
+            waiters = self._waiters[channel]
+            waiters.discard(waiter)
+            if not waiters:
+                del self._waiters[channel]
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(EVERY_SECONDS):
+                    await self._poked.wait()
+            except TimeoutError:
+                pass
+            self._poked.clear()
+            try:
+                await self.catch_up()
+            except StorageError as error:
+                log.warning("cannot read recent changes", error=str(error))
+                await asyncio.sleep(EVERY_SECONDS)
+
+    async def _turn(self, before: asyncio.Task[None] | None) -> None:
+        """One read. Whoever comes while it runs waits for the next one."""
+        if before is not None:
+            await asyncio.wait([before])
+        self._running, self._next = self._next, None
+        settled, changes = await self._db.read_settled(recent.changes, self.settled)
+        self._publish(settled, changes)
+
+    def _publish(self, settled: Position, changes: list[Change]) -> None:
+        self.settled = max(self.settled, settled)
+        woken: set[Waiter] = set()
+        for change in changes:
+            for listener in self._listeners:
+                listener(change)
+            for channel in _channels(change):
+                self._last[channel] = change.position
+                woken |= self._waiters.get(channel, set())
+        self._ring += changes
+        self._trim()
+        for waiter in woken:
+            waiter.wake()
+
+    def _trim(self) -> None:
+        """Forgets the older half when the ring is full."""
+        if len(self._ring) > RING:
+            self._start = self._ring[len(self._ring) // 2].position
+            self._ring = self._ring[bisect_right(self._ring, self._start, key=lambda change: change.position) :]
+            self._last = {channel: position for channel, position in self._last.items() if position > self._start}
+
+
+def _channels(change: Change) -> list[Channel]:
+    """Whom a change concerns."""
+    if change.kind in ("account data", "push rules", "private receipt"):
+        return [("user", change.user)]
+    if change.kind == "membership":
+        return [("room", change.room), ("user", change.user)]
+    if change.kind == "notice":
+        kind, _, number = change.channel.partition(" ")
+        return [(kind, int(number or 0))]
+    return [("room", change.room)]

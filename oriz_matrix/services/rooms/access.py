@@ -1,0 +1,87 @@
+"""Who may look into a room, and what of it: the doors of every read."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from oriz_matrix.protocol.errors import Forbidden
+from oriz_matrix.protocol.event_contents import HISTORY_VISIBILITY, history_visibility
+from oriz_matrix.protocol.events import Event, StateKey
+from oriz_matrix.protocol.identifiers import RoomId
+from oriz_matrix.protocol.visibility import Change, Sight
+from oriz_matrix.storage import events, interning, membership, room_state, rooms
+from oriz_matrix.storage.caches import RoomName
+from oriz_matrix.storage.rooms import Room, StateAt
+from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.types import FOREVER, BranchNid, Position, RoomNid, UserNid
+
+
+class View(NamedTuple):
+    """A room as one user may see it: `state` is the current state, or that at the end of their last stay."""
+
+    name: RoomName
+    room: Room
+    membership: str | None
+    state: StateAt
+    upto: Position
+
+
+def view(tx: Transaction, user: UserNid, room_id: RoomId) -> View:
+    """What a user may see of a room. Raises Forbidden for those who never were in it and a room that is not open."""
+    name = rooms.find(tx, room_id)
+    if name is None:
+        raise Forbidden("You are not in this room, or it does not exist")
+    room = rooms.get(tx, [name.nid])[name.nid]
+    stays = membership.of_user_in(tx, user, name.nid)
+    now = stays[-1] if stays else None
+    if now is not None and now.membership == "join":
+        return View(name, room, "join", room.current, FOREVER)
+    if any(stay.membership == "join" for stay in stays):
+        end = next(
+            later.since
+            for earlier, later in reversed(list(zip(stays, stays[1:], strict=False)))
+            if earlier.membership == "join"
+        )
+        return View(name, room, stays[-1].membership, StateAt(room.current.branch, end), end)
+    if history_visibility(current(tx, room, [HISTORY_VISIBILITY]).get(HISTORY_VISIBILITY)) == "world_readable":
+        return View(name, room, now.membership if now else None, room.current, FOREVER)
+    raise Forbidden("You are not in this room, or it does not exist")
+
+
+def current(tx: Transaction, room: Room, keys: Sequence[StateKey]) -> dict[StateKey, Event]:
+    """Some of a room's current state, as it stands after redactions."""
+    return at(tx, room.current, keys)
+
+
+def at(tx: Transaction, state: StateAt, keys: Sequence[StateKey]) -> dict[StateKey, Event]:
+    """Some keys of a state, as they stand after redactions."""
+    numbers = interning.find_state_keys(tx, keys)
+    found = room_state.get(tx, state, list(numbers.values()))
+    bodies = events.effective(tx, list(found.values()))
+    return {key: bodies[found[nid]] for key, nid in numbers.items() if nid in found}
+
+
+def sights(
+    tx: Transaction, user: UserNid, trunks: Mapping[RoomNid, BranchNid], stays: Mapping[RoomNid, Sequence[Change]]
+) -> dict[RoomNid, Sight]:
+    """What a user sees of each room's history; `stays` are their memberships through time."""
+    numbers = interning.find_state_keys(tx, [HISTORY_VISIBILITY])
+    if HISTORY_VISIBILITY not in numbers:
+        return {room: Sight([], stays.get(room, [])) for room in trunks}
+    courses = room_state.course(tx, list(trunks.values()), numbers[HISTORY_VISIBILITY])
+    bodies = events.load(tx, {event for course in courses.values() for _, event in course if event is not None})
+    return {
+        room: Sight(
+            [
+                (since, history_visibility(bodies[event] if event is not None else None))
+                for since, event in courses.get(branch, [])
+            ],
+            stays.get(room, []),
+        )
+        for room, branch in trunks.items()
+    }
+
+
+def sight(tx: Transaction, user: UserNid, room: Room) -> Sight:
+    """What a user sees of one room's history."""
+    stays = [(stay.since, stay.membership) for stay in membership.of_user_in(tx, user, room.nid)]
+    return sights(tx, user, {room.nid: room.current.branch}, {room.nid: stays})[room.nid]

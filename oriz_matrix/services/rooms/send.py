@@ -1,0 +1,63 @@
+"""What a local user says in a room: messages, state and redactions, each once for a transaction id."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from oriz_matrix.protocol.errors import BadJson
+from oriz_matrix.protocol.identifiers import EventId, RoomId, parse_event_id
+from oriz_matrix.services.accounts.requester import Requester
+from oriz_matrix.services.rooms.append import Append
+from oriz_matrix.services.rooms.prepare import Draft
+from oriz_matrix.services.rooms.redact import REDACTION
+from oriz_matrix.storage.transactions import TransactionId
+
+
+class Send:
+    """Sends events for local users. Raises Forbidden, NotFound, BadJson and TooLarge, as the room's rules say."""
+
+    def __init__(self, append: Append) -> None:
+        self._append = append
+
+    async def message(
+        self, requester: Requester, room_id: RoomId, event_type: str, content: Mapping[str, Any], txn_id: str
+    ) -> EventId:
+        """Sends a message event; its id. A repeated transaction id gets the first event's id."""
+        target = None
+        if event_type == REDACTION:
+            target = content.get("redacts")
+            if not isinstance(target, str):
+                raise BadJson("redacts: a redaction names the event that it redacts")
+            target = parse_event_id(target, "redacts")
+        draft = Draft(
+            sender=requester.user_id,
+            type=event_type,
+            content=content,
+            redacts=target,
+            transaction=_transaction(requester, f"send {room_id} {event_type}", txn_id),
+        )
+        return await self._append.local(room_id, draft)
+
+    async def redaction(
+        self, requester: Requester, room_id: RoomId, target: EventId, content: Mapping[str, Any], txn_id: str
+    ) -> EventId:
+        """Redacts an event of this room; the redaction's id. A repeated transaction id gets the first one's id."""
+        draft = Draft(
+            sender=requester.user_id,
+            type=REDACTION,
+            content={name: value for name, value in content.items() if name != "redacts"},
+            redacts=target,
+            transaction=_transaction(requester, f"redact {room_id} {target}", txn_id),
+        )
+        return await self._append.local(room_id, draft)
+
+    async def state(
+        self, requester: Requester, room_id: RoomId, event_type: str, state_key: str, content: Mapping[str, Any]
+    ) -> EventId:
+        """Sends a state event; its id, or that of the present one if it says the same already."""
+        draft = Draft(sender=requester.user_id, type=event_type, content=content, state_key=state_key)
+        return await self._append.local(room_id, draft)
+
+
+def _transaction(requester: Requester, endpoint: str, txn_id: str) -> TransactionId | None:
+    """The transaction id in its scope: the device and what the request's path names."""
+    return None if requester.device is None else TransactionId(requester.device, endpoint, txn_id)

@@ -1,0 +1,31 @@
+"""Which users an event notifies, decided while it is appended.
+
+The room keeps one running count of events that notify by the default rules, so that nobody needs a row of their own;
+only mentions of local users are rows.
+"""
+
+from collections.abc import Mapping
+
+from oriz_matrix.protocol.authorization import power_levels
+from oriz_matrix.protocol.events import Event, StateKey
+from oriz_matrix.protocol.identifiers import ServerName, UserId, domain_of
+from oriz_matrix.protocol.push.conditions import RoomContext
+from oriz_matrix.protocol.push.evaluate import outcomes_by_default
+from oriz_matrix.storage.append import NewEvent
+from oriz_matrix.storage.rooms import Room
+
+MAX_MENTIONS = 100
+"""Rows that one event may cost."""
+
+
+def weigh(event: Event, room: Room, state: Mapping[StateKey, Event], server_name: ServerName) -> NewEvent:
+    """The event with whom it notifies by the default rules."""
+    levels = power_levels(state)
+    context = RoomContext(member_count=room.joined, sender_level=levels.user(event.sender))
+    outcomes = outcomes_by_default(event, context)
+    mentioned = [
+        UserId(user)
+        for user, outcome in outcomes.personal.items()
+        if outcome.highlight and user != event.sender and domain_of(user) == server_name
+    ]
+    return NewEvent(event, notifies=outcomes.everyone.notify, mentions=mentioned[:MAX_MENTIONS])

@@ -1,0 +1,69 @@
+"""Who is typing: unlogged rows with positions, the same path as everything else one can wait for."""
+
+from collections.abc import Sequence
+
+from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.types import Position, RoomNid, UserNid
+
+
+def put(tx: Transaction, room: RoomNid, user: UserNid, expires_at: int, now_ms: int) -> bool:
+    """A user types until `expires_at` (milliseconds), or stopped (0); whether that is news to the others."""
+    tx.lock(f"typing {room} {user}")
+    sql = "SELECT expires_at FROM typing WHERE room = :room AND user_nid = :user"
+    typing_before = (tx.value(sql, room=room, user=user) or 0) > now_ms
+    if typing_before and expires_at > now_ms:
+        prolong = "UPDATE typing SET expires_at = :expires_at WHERE room = :room AND user_nid = :user"
+        tx.run(prolong, room=room, user=user, expires_at=expires_at)
+        return False
+    if not typing_before and expires_at <= now_ms:
+        return False
+    upsert = """
+        INSERT INTO typing (room, user_nid, expires_at, position) VALUES (:room, :user, :expires_at, :position)
+        ON CONFLICT (room, user_nid) DO UPDATE SET expires_at = EXCLUDED.expires_at, position = EXCLUDED.position
+    """
+    tx.run(upsert, room=room, user=user, expires_at=expires_at, position=tx.position())
+    return True
+
+
+def expire(tx: Transaction, now_ms: int) -> int:
+    """Stops those whose time is over, so that the others hear of it; how many."""
+    sql = "SELECT room, user_nid FROM typing WHERE expires_at > 0 AND expires_at <= :now"
+    stopped = tx.rows(sql, now=now_ms)
+    if stopped:
+        position = tx.position()
+        update = """
+            UPDATE typing SET expires_at = 0, position = :position
+            WHERE room = :room AND user_nid = :user AND expires_at <= :now
+        """
+        tx.many(update, [{"room": r, "user": u, "position": position, "now": now_ms} for r, u in stopped])
+    return len(stopped)
+
+
+def stop(tx: Transaction, room: RoomNid, user: UserNid, position: Position) -> None:
+    """Whoever leaves a room stops typing there."""
+    sql = """
+        UPDATE typing SET expires_at = 0, position = :position
+        WHERE room = :room AND user_nid = :user AND expires_at > 0
+    """
+    tx.run(sql, room=room, user=user, position=position)
+
+
+def next_expiry(tx: Transaction) -> int | None:
+    """When the next one stops by itself, in milliseconds."""
+    expiry: int | None = tx.value("SELECT min(expires_at) FROM typing WHERE expires_at > 0")
+    return expiry
+
+
+def changed(tx: Transaction, rooms: Sequence[RoomNid], after: Position) -> set[RoomNid]:
+    """Those of the rooms in which somebody began or stopped typing since."""
+    sql = "SELECT DISTINCT room FROM typing WHERE room = ANY(:rooms) AND position > :after"
+    return {room for (room,) in tx.rows(sql, rooms=rooms, after=after)}
+
+
+def typing(tx: Transaction, rooms: Sequence[RoomNid], now_ms: int) -> dict[RoomNid, list[UserNid]]:
+    """By room, who types now."""
+    sql = "SELECT room, user_nid FROM typing WHERE room = ANY(:rooms) AND expires_at > :now ORDER BY position"
+    found: dict[RoomNid, list[UserNid]] = {}
+    for room, user in tx.rows(sql, rooms=rooms, now=now_ms):
+        found.setdefault(room, []).append(user)
+    return found

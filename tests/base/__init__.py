@@ -1,0 +1,1 @@
+"""Tests of what the layers above the protocol share."""
