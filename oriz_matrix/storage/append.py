@@ -12,19 +12,21 @@ from oriz_matrix.protocol.identifiers import UserId
 from oriz_matrix.storage import events, interning, membership, room_state, rooms, timeline, transactions, typing
 from oriz_matrix.storage.rooms import Extremity, Room, StateAt
 from oriz_matrix.storage.transaction import Transaction
-from oriz_matrix.storage.types import EventNid, Position, RoomNid, StateKeyNid, UserNid
+from oriz_matrix.storage.types import EVERYBODY, EventNid, Position, RoomNid, StateKeyNid, UserNid
 
 
 class NewEvent(NamedTuple):
     """An authorized event that is to become the newest of its room.
 
-    notifies: it counts as unread by the default rules; mentions: local users whom it highlights; redacts: the event of
-    this room that it redacts; transaction: what its sender's device called it.
+    notifies: it counts as unread by the default rules; mentions: local users whom it highlights, mentions_all: it
+    highlights every member; redacts: the event of this room that it redacts; transaction: what its sender's device
+    called it; invite_state: the stripped state that goes with an invite, as JSON.
     """
 
     event: Event
     notifies: bool = False
     mentions: Sequence[UserId] = ()
+    mentions_all: bool = False
     redacts: EventNid | None = None
     transaction: transactions.TransactionId | None = None
     invite_state: bytes | None = None
@@ -139,6 +141,6 @@ def _mentions(tx: Transaction, room: RoomNid, new: NewEvent, numbers: _Numbers) 
                 "event": numbers.event,
                 "counted": new.notifies,
             }
-            for user in numbers.mentioned
+            for user in ([EVERYBODY, *numbers.mentioned] if new.mentions_all else numbers.mentioned)
         ],
     )

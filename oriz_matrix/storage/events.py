@@ -70,3 +70,9 @@ def effective(tx: Transaction, nids: Sequence[EventNid]) -> dict[EventNid, Event
 def redacted(event: Event) -> Event:
     """The event without what a redaction takes from it."""
     return Event(event.version, event.event_id, event.room_id, redact(event.pdu, event.version))
+
+
+def invite_states(tx: Transaction, nids: Sequence[EventNid]) -> dict[EventNid, bytes]:
+    """The stripped state, as a JSON list, that came with each invite or knock."""
+    sql = "SELECT event, state FROM invite_states WHERE event = ANY(:events)"
+    return dict(tx.rows(sql, events=nids)) if nids else {}  # type: ignore[arg-type]

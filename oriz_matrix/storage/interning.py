@@ -76,9 +76,20 @@ def state_key(tx: Transaction, key: StateKey) -> StateKeyNid:
     return nid
 
 
-def state_keys_of_type(tx: Transaction, event_type: str) -> list[StateKeyNid]:
-    """All state keys of one type, over all rooms: only for types with few."""
-    return [nid for (nid,) in tx.rows("SELECT nid FROM state_keys WHERE type = :type", type=event_type)]
+def state_keys(tx: Transaction, nids: Iterable[StateKeyNid]) -> dict[StateKeyNid, StateKey]:
+    """The state keys behind numbers."""
+    found: dict[StateKeyNid, StateKey] = {}
+    unknown = []
+    for nid in nids:
+        if (key := tx.caches.state_keys.get(nid)) is not None:
+            found[nid] = key
+        else:
+            unknown.append(nid)
+    if unknown:
+        for nid, kind, name in tx.rows("SELECT nid, type, state_key FROM state_keys WHERE nid = ANY(:nids)", nids=unknown):
+            found[nid] = (kind, name)
+            _learn_state_key(tx, nid, (kind, name))
+    return found
 
 
 def _learn_user(tx: Transaction, nid: UserNid, user_id: str) -> None:

@@ -29,6 +29,23 @@ def at(tx: Transaction, state: StateAt) -> State:
     return found
 
 
+def at_type(tx: Transaction, state: StateAt, event_type: str) -> State:
+    """All of a state under keys of one type, such as the members."""
+    found: State = {}
+    if (parent := _parent(tx, state.branch)) is not None:
+        found = at_type(tx, parent, event_type)
+    sql = """
+        SELECT s.state_key, s.event FROM state_entries s JOIN state_keys k ON k.nid = s.state_key
+        WHERE s.branch = :branch AND s.until > :position AND s.since <= :position AND k.type = :type
+    """
+    for key, event in tx.rows(sql, branch=state.branch, position=state.position, type=event_type):
+        if event is None:
+            found.pop(key, None)
+        else:
+            found[key] = event
+    return found
+
+
 def get(tx: Transaction, state: StateAt, keys: Sequence[StateKeyNid]) -> State:
     """Some keys of a state; those that are absent are left out."""
     if not keys:

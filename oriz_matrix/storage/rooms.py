@@ -49,6 +49,11 @@ def create(tx: Transaction, room_id: RoomId, version: RoomVersion) -> Room:
     return Room(nid, StateAt(branch, Position(0)), Position(0), [], 0, 0, 0)
 
 
+def publish(tx: Transaction, nid: RoomNid) -> None:
+    """Puts a room into the room directory."""
+    tx.run("UPDATE rooms SET published = TRUE WHERE nid = :nid", nid=nid)
+
+
 def find(tx: Transaction, room_id: RoomId) -> RoomName | None:
     """What of a room never changes, or None when this server does not know the room."""
     if (known := tx.caches.rooms_by_id.get(room_id)) is not None:

@@ -37,35 +37,30 @@ class Session(NamedTuple):
 class NewSession(NamedTuple):
     """A session to be made, on a device that may be there already; times in milliseconds."""
 
-    user: UserNid
     device_id: DeviceId
     display_name: str | None
     token_hash: bytes
     now_ms: int
-    ip: str = ""
+    ip: str | None = None
 
 
-def create(tx: Transaction, new: NewSession) -> DeviceNid:
+def create(tx: Transaction, user: UserNid, new: NewSession) -> DeviceNid:
     """Makes a session on a device. A device that is there already keeps its name and loses its old session."""
     sql = """
         INSERT INTO devices (user_nid, device_id, display_name, created_at, last_seen_at, last_seen_ip)
-        VALUES (:user, :device_id, :display_name, :now, :now, :ip)
+        VALUES (:user, :device_id, :display_name, :now_ms, :now_ms, :ip)
         ON CONFLICT (user_nid, device_id) DO UPDATE SET
             last_seen_at = EXCLUDED.last_seen_at, last_seen_ip = EXCLUDED.last_seen_ip
         RETURNING nid
     """
-    device = DeviceNid(
-        tx.value(
-            sql, user=new.user, device_id=new.device_id, display_name=new.display_name, now=new.now_ms, ip=new.ip or None
-        )
-    )
+    device = DeviceNid(tx.value(sql, user=user, **new._asdict()))
     replaced = tx.run("DELETE FROM sessions WHERE device = :device", device=device)
     sql = """
-        INSERT INTO sessions (user_nid, device, token_hash, created_at) VALUES (:user, :device, :token_hash, :now)
+        INSERT INTO sessions (user_nid, device, token_hash, created_at) VALUES (:user, :device, :token_hash, :now_ms)
     """
-    tx.run(sql, user=new.user, device=device, token_hash=new.token_hash, now=new.now_ms)
+    tx.run(sql, user=user, device=device, token_hash=new.token_hash, now_ms=new.now_ms)
     if replaced:
-        notices.leave(tx, f"user {new.user}")
+        notices.leave(tx, f"user {user}")
     return device
 
 
@@ -75,12 +70,12 @@ def find(tx: Transaction, token_hash: bytes) -> Session | None:
     return None if row is None else Session(*row[:7], *map(bool, row[7:]))
 
 
-def seen(tx: Transaction, device: DeviceNid, now_ms: int, ip: str) -> None:
+def seen(tx: Transaction, device: DeviceNid, now_ms: int, ip: str | None) -> None:
     """Remembers when a device was used last, and from where if that is known."""
     sql = """
         UPDATE devices SET last_seen_at = :now, last_seen_ip = COALESCE(:ip, last_seen_ip) WHERE nid = :device
     """
-    tx.run(sql, device=device, now=now_ms, ip=ip or None)
+    tx.run(sql, device=device, now=now_ms, ip=ip)
 
 
 def end(tx: Transaction, user: UserNid, session: int) -> None:

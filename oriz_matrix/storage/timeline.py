@@ -100,10 +100,15 @@ def status(tx: Transaction, event: EventNid) -> Entry | None:
     return None if row is None else Entry(*row)
 
 
-def redactions(tx: Transaction, events: Sequence[EventNid]) -> dict[EventNid, EventNid]:
-    """Of these events, those that were redacted, each with what redacted it."""
-    sql = "SELECT event, redacted_by FROM event_status WHERE event = ANY(:events) AND redacted_by IS NOT NULL"
-    return dict(tx.rows(sql, events=events))  # type: ignore[arg-type]
+def statuses(tx: Transaction, nids: Sequence[EventNid]) -> list[Entry]:
+    """The statuses of several events, in the order of the room."""
+    if not nids:
+        return []
+    sql = """
+        SELECT event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread
+        FROM event_status WHERE event = ANY(:events) ORDER BY position, back
+    """
+    return [Entry(*row) for row in tx.rows(sql, events=nids)]
 
 
 def redact(tx: Transaction, room: RoomNid, event: EventNid, by: EventNid) -> bool:

@@ -14,3 +14,6 @@ BranchNid = NewType("BranchNid", int)
 
 FOREVER = Position(2**63 - 1)
 """The end of an interval that is still open."""
+
+EVERYBODY = UserNid(0)
+"""Stands for all members of a room, in mentions."""

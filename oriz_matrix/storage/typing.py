@@ -27,6 +27,7 @@ def put(tx: Transaction, room: RoomNid, user: UserNid, expires_at: int, now_ms: 
 
 def expire(tx: Transaction, now_ms: int) -> int:
     """Stops those whose time is over, so that the others hear of it; how many."""
+    tx.lock("typing that ends")
     sql = "SELECT room, user_nid FROM typing WHERE expires_at > 0 AND expires_at <= :now"
     stopped = tx.rows(sql, now=now_ms)
     if stopped:

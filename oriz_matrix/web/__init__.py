@@ -1,0 +1,5 @@
+"""Incoming HTTP, with no Matrix subject in it.
+
+`endpoint` declares, `table` finds, `authentication` and `limits` admit, `arguments` converts, `responses` answers;
+`dispatch` is the order in which they are asked, `connection` and `application` are what stands around it.
+"""

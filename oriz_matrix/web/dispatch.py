@@ -37,7 +37,7 @@ class Exchange:
         self.started = started
         self.request = request
         self.id = request_id
-        self.path, _, self.query = request.raw_path.partition("?")
+        self.path, _, self.query = _origin_form(request.raw_path).partition("?")
         self.route: Route | None = None
 
     @property
@@ -157,6 +157,14 @@ class Dispatcher:
             status=status,
             ms=round(seconds * 1000, 2),
         )
+
+
+def _origin_form(target: str) -> str:
+    """A request's target without scheme and host, which a client may name too (RFC 9112, 3.2.2)."""
+    if target.startswith("/"):
+        return target
+    _, slash, path = target.partition("://")[2].partition("/")
+    return slash + path
 
 
 def _printable(path: str) -> str:

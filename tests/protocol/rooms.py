@@ -10,8 +10,11 @@ from oriz_matrix.protocol.events import Event, StateKey
 from oriz_matrix.protocol.identifiers import EventId, RoomId, domain_of
 from oriz_matrix.protocol.room_versions import EventIdFormat, RoomVersion
 
-ALICE, BOB, CARL, DAVE, ERIN, FRED, GINA = (f"@{name}:one" for name in "alice bob carl dave erin fred gina".split())
+ALICE, BOB, CARL, DAVE, ERIN, FRED, GINA = (
+    f"@{name}:one" for name in ["alice", "bob", "carl", "dave", "erin", "fred", "gina"]
+)
 ZOE = "@zoe:two"
+OLD_ROOM_ID = RoomId("!room:one")
 
 States = Mapping[StateKey, EventId]
 
@@ -23,9 +26,9 @@ class Room:
     version: RoomVersion
     known: dict[EventId, Event] = field(default_factory=dict)
     refused: set[EventId] = field(default_factory=set)
-    room_id: RoomId = RoomId("!room:one")
+    room_id: RoomId = OLD_ROOM_ID
 
-    def create(self, sender: str = ALICE, **content: Any) -> Event:
+    def create(self, sender: str = ALICE, /, **content: Any) -> Event:
         """The first event; it names the creator where the room version asks for it."""
         creator = {"creator": sender} if self.version.creator_in_content else {}
         return self.event("m.room.create", sender, {"room_version": self.version.name, **creator, **content}, "")

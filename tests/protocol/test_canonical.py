@@ -1,5 +1,6 @@
 """Canonical JSON and the strict parser, against the specification's examples and the reference package."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -53,10 +54,8 @@ def test_what_is_written_reads_back_and_is_written_alike(value: Any) -> None:
 
 @given(st.binary() | texts.map(str.encode))
 def test_any_input_gives_a_value_or_an_error_for_the_sender(raw: bytes) -> None:
-    try:
+    with suppress(NotJson, BadJson):
         encode(decode_strict(raw))
-    except (NotJson, BadJson):
-        pass
 
 
 def test_trap_01_only_what_the_grammar_lists_is_escaped_and_keys_sort_by_code_point() -> None:
@@ -68,7 +67,8 @@ def test_trap_01_only_what_the_grammar_lists_is_escaped_and_keys_sort_by_code_po
     "raw",
     [
         b"", b" ", b"NaN", b"Infinity", b"[-Infinity]", rb'"\ud800"', rb'"\udc00\ud800"', rb'{"\ud800": 1}', b'"\xff"',
-        b'{"\xc3": 1}', b'"\xed\xa0\x80"', b"[1,]", b"{'a': 1}", b"{} {}", b"01", b"1.", b"+1", b'"\x00"', b"\xef\xbb\xbf{}",
+        b'{"\xc3": 1}', b'"\xed\xa0\x80"', b"[1,]", b"{'a': 1}", b"{} {}", b"01", b"1.", b"+1", b'"\x00"',
+        b"\xef\xbb\xbf{}",
     ],
 )  # fmt: skip
 def test_trap_01_what_is_not_json_is_refused(raw: bytes) -> None:
@@ -93,7 +93,7 @@ def test_nesting_is_bounded_without_exhausting_the_stack(brackets: tuple[bytes, 
 
 
 def test_many_brackets_side_by_side_are_not_nesting() -> None:
-    value = [{"a": [[]]}] * 100
+    value: Any = [{"a": [[]]}] * 100
     check_nesting(value, encode(value), 4)
     with pytest.raises(BadJson, match="deeper than 3"):
         check_nesting(value, encode(value), 3)
@@ -127,7 +127,7 @@ def test_trap_02_numbers_keep_their_meaning_and_their_hash(raw: bytes, canonical
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", {"\ud800": 1}])
 def test_what_no_json_can_say_is_not_written(value: Any) -> None:
-    with pytest.raises(ValueError, match="float|surrogates"):
+    with pytest.raises(ValueError, match=r"float|surrogates"):
         encode(value)
 
 

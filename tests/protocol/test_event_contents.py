@@ -85,7 +85,13 @@ def test_levels_are_read_where_they_are_given() -> None:
     found = levels(
         V10,
         {
-            **{"invite": 1, "kick": 2, "ban": 3, "redact": 4, "state_default": 5, "events_default": 6, "users_default": 7},
+            "invite": 1,
+            "kick": 2,
+            "ban": 3,
+            "redact": 4,
+            "state_default": 5,
+            "events_default": 6,
+            "users_default": 7,
             "users": {ALICE: 90},
             "events": {"m.room.topic": 8},
             "notifications": {"room": 9},

@@ -52,7 +52,14 @@ def test_the_content_hashes_of_the_specification() -> None:
 def test_trap_04_the_content_hash_covers_all_but_three_keys() -> None:
     pdu = message()
     assert content_hash(message(unsigned={}, signatures={}, hashes={})) == content_hash(pdu)
-    for changed in ({"content": {}}, {"depth": 4}, {"org.example": 1}, {"event_id": "$x"}, {"redacts": "$x"}):
+    changes: list[dict[str, Any]] = [
+        {"content": {}},
+        {"depth": 4},
+        {"org.example": 1},
+        {"event_id": "$x"},
+        {"redacts": "$x"},
+    ]
+    for changed in changes:
         assert content_hash(message(**changed)) != content_hash(pdu)
 
 

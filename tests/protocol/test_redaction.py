@@ -44,7 +44,7 @@ def kept(keys: dict[str, Any], version: str) -> set[str]:
 @versions
 @pytest.mark.parametrize("kind", CONTENT)
 def test_trap_06_each_version_keeps_its_keys(version: str, kind: str) -> None:
-    pdu = {**dict.fromkeys(TOP_LEVEL, "value"), "type": kind}
+    pdu: dict[str, Any] = {**dict.fromkeys(TOP_LEVEL, "value"), "type": kind}
     pdu["content"] = content = dict.fromkeys(set(CONTENT[kind]) - {"third_party_invite"}, "value")
     redacted = redact(pdu, ROOM_VERSIONS[version])
     assert set(redacted) == kept(TOP_LEVEL, version)
@@ -64,9 +64,9 @@ def test_trap_06_each_version_keeps_its_keys(version: str, kind: str) -> None:
     ],
 )
 def test_trap_06_of_a_third_party_invite_only_signed_is_kept(version: str, invite: Any, from_11: Any) -> None:
-    content = {"membership": "invite", "third_party_invite": invite}
+    content: dict[str, Any] = {"membership": "invite", "third_party_invite": invite}
     redacted = redact({"type": "m.room.member", "content": content}, ROOM_VERSIONS[version])
-    expected = {"membership": "invite"}
+    expected: dict[str, Any] = {"membership": "invite"}
     if int(version) >= 11 and from_11 is not None:
         expected["third_party_invite"] = from_11
     assert redacted["content"] == expected
@@ -76,6 +76,6 @@ def test_trap_06_of_a_third_party_invite_only_signed_is_kept(version: str, invit
 @versions
 def test_redacting_twice_is_redacting_once(version: str) -> None:
     for kind, keys in CONTENT.items():
-        pdu = {"type": kind, "content": dict.fromkeys(keys, {"signed": 1}), "unsigned": {}}
+        pdu = {"type": kind, "content": {key: {"signed": 1} for key in keys}, "unsigned": {}}
         once = redact(pdu, ROOM_VERSIONS[version])
         assert redact(once, ROOM_VERSIONS[version]) == once

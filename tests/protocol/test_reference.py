@@ -110,7 +110,7 @@ class World:
             del self.room.known[event.event_id]
 
     def _library_allows(self, event: Event, state: StateMap) -> bool:
-        """By its auth events and by the whole state, which must say the same, as the first were taken from the second."""
+        """By its auth events and by the whole state, which must say the same: the first were taken from the second."""
         whole = as_events(self.room, state)
         needed = [*auth_keys_of(event), CREATE]
         assert set(auth_keys_of(event)) == reference.selection(event)

@@ -43,7 +43,7 @@ def test_trap_46_a_change_of_visibility_is_judged_by_the_more_open_value(
 
 
 def test_trap_46_a_user_sees_their_own_join_and_their_own_leave_even_in_rooms_for_members_only() -> None:
-    sight = Sight([(1, "joined")], [(3, "join"), (7, "leave")])
+    sight = Sight([(0, "joined")], [(3, "join"), (7, "leave")])
     assert [sight.sees(at) for at in range(1, 10)] == [False, False, True, True, True, True, True, False, False]
 
 
@@ -58,7 +58,7 @@ def test_who_comes_back_sees_what_was_shared_meanwhile() -> None:
 
 
 def test_invited_history_starts_with_the_invite() -> None:
-    sight = Sight([(1, "invited")], [(4, "invite"), (6, "join")])
+    sight = Sight([(0, "invited")], [(4, "invite"), (6, "join")])
     assert [at for at in range(1, 9) if sight.sees(at)] == [4, 5, 6, 7, 8]
 
 

@@ -1,0 +1,1 @@
+"""The HTTP layer, asked through real sockets."""

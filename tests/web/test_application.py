@@ -5,7 +5,8 @@ import io
 import json
 import logging
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,13 @@ from oriz_matrix.base.metrics import Metrics, watch_loop
 from oriz_matrix.web import endpoint
 from oriz_matrix.web.calls import Call, UserCall
 from oriz_matrix.web.endpoint import CLIENT_V3, Auth
-from tests.web.serving import Setting, Start, run
+from tests.web.serving import Setting, Start, run, send_and_leave
+
+LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop]
+if find_spec("uvloop") is not None:
+    import uvloop
+
+    LOOPS.append(uvloop.new_event_loop)
 
 
 @endpoint.get("/rooms/{room_id}", versions=CLIENT_V3, auth=Auth.USER)
@@ -167,3 +174,32 @@ async def test_a_listener_with_a_certificate_speaks_tls(tmp_path: Path) -> None:
         answer = await client.get(f"https://localhost:{port}/_matrix/client/v3/whence")
         assert answer.status == 200
     await server.close()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_any_event_loop_will_do(loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(_answer_cancel_and_drain())
+
+
+async def _answer_cancel_and_drain() -> None:
+    cancelled = asyncio.Event()
+
+    @endpoint.get("/sync", versions=CLIENT_V3, auth=Auth.NONE, cancellable=True)
+    async def sync(_call: Call) -> dict[str, str]:
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+        return {}
+
+    server = await run([endpoint.of(whence), endpoint.of(sync)], Setting())
+    assert (await server.client.get("/_matrix/client/v3/whence")).status == 200
+    await send_and_leave(server.base_url, b"GET /_matrix/client/v3/sync HTTP/1.1\r\nHost: x\r\n\r\n")
+    await asyncio.wait_for(cancelled.wait(), 2)
+    waiting = asyncio.create_task(server.client.get("/_matrix/client/v3/sync").__aenter__())
+    await asyncio.sleep(0.1)
+    await server.application.drain(2)
+    assert (await waiting).status == 503
+    await server.client.close()

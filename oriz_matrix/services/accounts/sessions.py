@@ -5,6 +5,7 @@ flags drop it at once in this process, and by a notice in all others (docs/archi
 """
 
 import hashlib
+from typing import NamedTuple
 
 import msgspec
 from cachetools import LRUCache
@@ -22,6 +23,7 @@ from oriz_matrix.storage.types import UserNid
 
 HELD_MS = 5_000
 HELD_TOKENS = 20_000
+FORGOTTEN_USERS = 10_000
 SEEN_EVERY_MS = 10 * 60_000
 """How old the note of a device's last use may become before it is written again."""
 
@@ -51,6 +53,14 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     stored: NewSession
 
 
+class Held(NamedTuple):
+    """A requester in memory: until when (ms), and how many times anything had been forgotten when it was read."""
+
+    until: int
+    read_at: int
+    requester: Requester
+
+
 class Sessions:
     """The sessions of this server's users."""
 
@@ -58,8 +68,10 @@ class Sessions:
         self._db = db
         self._clock = clock
         self._ids = ids
-        self._held: LRUCache[bytes, tuple[int, Requester]] = LRUCache(HELD_TOKENS)
-        self._drops = 0
+        self._held: LRUCache[bytes, Held] = LRUCache(HELD_TOKENS)
+        self._times_forgotten = 0
+        self._forgotten: dict[UserNid, int] = {}  # what was read of a user before this count is void
+        self._all_forgotten = 0
 
     async def requester(self, access_token: str, now_ms: int, ip: str = "") -> Requester:
         """Whom a token stands for; raises UnknownToken, with `soft_logout` where it has expired.
@@ -68,33 +80,32 @@ class Sessions:
         """
         token_hash = hash_token(access_token)
         held = self._held.get(token_hash)
-        if held is not None and now_ms < held[0]:
-            return held[1]
-        drops = self._drops
+        if held is not None and now_ms < held.until and held.read_at >= self._void_before(held.requester.user):
+            return held.requester
+        read_at = self._times_forgotten
         session = await self._db.read(sessions.find, token_hash)
         if session is None:
             raise UnknownToken(soft_logout=False)
         if session.expires_at is not None and session.expires_at <= now_ms:
             raise UnknownToken("This access token has expired", soft_logout=True)
+        until = min(now_ms + HELD_MS, session.expires_at or now_ms + HELD_MS)
         requester = _requester(session)
-        if drops == self._drops:  # else the session may have ended while it was read
-            until = now_ms + HELD_MS if session.expires_at is None else min(now_ms + HELD_MS, session.expires_at)
-            self._held[token_hash] = (until, requester)
+        self._held[token_hash] = Held(until, read_at, requester)
         await self._note_use(session, now_ms, ip)
         return requester
 
-    def opening(self, user: UserNid, device: DeviceRequest) -> Opened:
+    def opening(self, device: DeviceRequest) -> Opened:
         """A session to be stored by `storage.sessions.create`, in the transaction of what it depends on."""
         access_token = self._ids.access_token()
         device_id = device.device_id or DeviceId(self._ids.device_id())
-        token_hash = hash_token(access_token)
-        stored = NewSession(user, device_id, device.display_name, token_hash, self._clock.now_ms(), device.ip)
+        now_ms = self._clock.now_ms()
+        stored = NewSession(device_id, device.display_name, hash_token(access_token), now_ms, device.ip or None)
         return Opened(access_token=access_token, device_id=device_id, stored=stored)
 
     async def open(self, user: UserNid, device: DeviceRequest) -> Opened:
         """Begins a session; an earlier one of the same device ends."""
-        opened = self.opening(user, device)
-        await self._db.write(sessions.create, opened.stored)
+        opened = self.opening(device)
+        await self._db.write(sessions.create, user, opened.stored)
         self.forget(user)
         return opened
 
@@ -109,10 +120,12 @@ class Sessions:
         self.forget(user)
 
     def forget(self, user: UserNid) -> None:
-        """Reads anew what the tokens of a user stand for."""
-        self._drops += 1
-        for token_hash in [token_hash for token_hash, (_, held) in self._held.items() if held.user == user]:
-            del self._held[token_hash]
+        """Reads anew what the tokens of a user stand for; what is being read at this moment is void too."""
+        self._times_forgotten += 1
+        self._forgotten[user] = self._times_forgotten
+        if len(self._forgotten) > FORGOTTEN_USERS:
+            self._forgotten.clear()
+            self._all_forgotten = self._times_forgotten
 
     def on_change(self, change: Change) -> None:
         """For `Changes.listen`: forgets what another process or the command line has changed."""
@@ -120,14 +133,17 @@ class Sessions:
         if change.kind == "notice" and kind == "user":
             self.forget(UserNid(int(number)))
 
+    def _void_before(self, user: UserNid) -> int:
+        return max(self._forgotten.get(user, 0), self._all_forgotten)
+
     async def _note_use(self, session: Session, now_ms: int, ip: str) -> None:
         if session.device is not None and now_ms - (session.last_seen_at or 0) >= SEEN_EVERY_MS:
-            await self._db.write(sessions.seen, session.device, now_ms, ip)
+            await self._db.write(sessions.seen, session.device, now_ms, ip or None)
 
 
 def hash_token(token: str) -> bytes:
     """What is kept of a token. It holds 256 random bits, so no salt and no slow hash are needed."""
-    return hashlib.sha256(token.encode()).digest()
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
 def refuse_suspended(requester: Requester) -> None:

@@ -61,9 +61,9 @@ def at(tx: Transaction, state: StateAt, keys: Sequence[StateKey]) -> dict[StateK
 
 
 def sights(
-    tx: Transaction, user: UserNid, trunks: Mapping[RoomNid, BranchNid], stays: Mapping[RoomNid, Sequence[Change]]
+    tx: Transaction, trunks: Mapping[RoomNid, BranchNid], stays: Mapping[RoomNid, Sequence[Change]]
 ) -> dict[RoomNid, Sight]:
-    """What a user sees of each room's history; `stays` are their memberships through time."""
+    """What somebody sees of each room's history; `stays` are their memberships through time."""
     numbers = interning.find_state_keys(tx, [HISTORY_VISIBILITY])
     if HISTORY_VISIBILITY not in numbers:
         return {room: Sight([], stays.get(room, [])) for room in trunks}
@@ -84,4 +84,4 @@ def sights(
 def sight(tx: Transaction, user: UserNid, room: Room) -> Sight:
     """What a user sees of one room's history."""
     stays = [(stay.since, stay.membership) for stay in membership.of_user_in(tx, user, room.nid)]
-    return sights(tx, user, {room.nid: room.current.branch}, {room.nid: stays})[room.nid]
+    return sights(tx, {room.nid: room.current.branch}, {room.nid: stays})[room.nid]

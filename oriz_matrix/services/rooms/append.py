@@ -7,14 +7,16 @@ that loses is prepared again.
 
 import asyncio
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from oriz_matrix.protocol.authorization import auth_keys
+from oriz_matrix.protocol.canonical import encode
 from oriz_matrix.protocol.errors import Forbidden, Unavailable
 from oriz_matrix.protocol.event_contents import CREATE, POWER_LEVELS
 from oriz_matrix.protocol.events import Event, StateKey
 from oriz_matrix.protocol.identifiers import EventId, RoomId
+from oriz_matrix.protocol.stripped_state import shown_events, shown_keys, strip
 from oriz_matrix.services.changes import Changes
 from oriz_matrix.services.rooms import access, redact, unread
 from oriz_matrix.services.rooms.prepare import Draft, Prepare
@@ -53,6 +55,8 @@ def snapshot(tx: Transaction, room_id: RoomId, draft: Draft) -> Snapshot | Event
     keys = [CREATE, POWER_LEVELS, *auth_keys(draft.type, draft.sender, draft.state_key, draft.content, name.version)]
     if draft.state_key is not None:
         keys.append((draft.type, draft.state_key))
+    if is_invite(draft.type, draft.content):
+        keys += shown_keys(draft.sender)
     state = access.current(tx, room, list(dict.fromkeys(keys)))
     if (present := _unchanged(state, draft)) is not None:
         return present.event_id
@@ -92,9 +96,21 @@ class Append:
     def _new(self, seen: Snapshot, draft: Draft) -> NewEvent:
         name, room, state, redacts = seen
         event = self._prepare.event(name.version, name.room_id, room.extremities, state, draft)
-        return unread.weigh(event, room, state, self._prepare.server_name)._replace(
-            transaction=draft.transaction, redacts=redacts, invite_state=draft.invite_state
+        return unread.weigh(event, room.joined, state, self._prepare.server_name)._replace(
+            transaction=draft.transaction, redacts=redacts, invite_state=invite_state(event, state)
         )
+
+
+def is_invite(event_type: str, content: Mapping[str, Any]) -> bool:
+    """Whether this is an invite, which shows a part of the room to who is invited."""
+    return event_type == "m.room.member" and content.get("membership") == "invite"
+
+
+def invite_state(event: Event, state: Mapping[StateKey, Event]) -> bytes | None:
+    """The stripped state that goes with an invite, itself included; None for other events."""
+    if not is_invite(event.type, event.content):
+        return None
+    return encode([strip(shown) for shown in [*shown_events(state, event.sender), event]])
 
 
 def _unchanged(state: Mapping[StateKey, Event], draft: Draft) -> Event | None:

@@ -28,7 +28,6 @@ class Draft:
     redacts: EventId | None = None
     timestamp: int | None = None
     transaction: TransactionId | None = None
-    invite_state: bytes | None = None
 
 
 class Prepare:

@@ -12,20 +12,24 @@ from oriz_matrix.protocol.identifiers import ServerName, UserId, domain_of
 from oriz_matrix.protocol.push.conditions import RoomContext
 from oriz_matrix.protocol.push.evaluate import outcomes_by_default
 from oriz_matrix.storage.append import NewEvent
-from oriz_matrix.storage.rooms import Room
 
 MAX_MENTIONS = 100
 """Rows that one event may cost."""
 
 
-def weigh(event: Event, room: Room, state: Mapping[StateKey, Event], server_name: ServerName) -> NewEvent:
+def weigh(event: Event, members: int, state: Mapping[StateKey, Event], server_name: ServerName) -> NewEvent:
     """The event with whom it notifies by the default rules."""
     levels = power_levels(state)
-    context = RoomContext(member_count=room.joined, sender_level=levels.user(event.sender))
+    context = RoomContext(members, levels.user(event.sender), levels.notification)
     outcomes = outcomes_by_default(event, context)
     mentioned = [
         UserId(user)
         for user, outcome in outcomes.personal.items()
         if outcome.highlight and user != event.sender and domain_of(user) == server_name
     ]
-    return NewEvent(event, notifies=outcomes.everyone.notify, mentions=mentioned[:MAX_MENTIONS])
+    return NewEvent(
+        event,
+        notifies=outcomes.everyone.notify,
+        mentions=mentioned[:MAX_MENTIONS],
+        mentions_all=outcomes.everyone.highlight,
+    )

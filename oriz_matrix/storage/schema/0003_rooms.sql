@@ -12,7 +12,8 @@ CREATE TABLE rooms (
     extremities TEXT NOT NULL,       -- JSON: [[event id, depth], ...], the ends of the event graph
     joined BIGINT NOT NULL DEFAULT 0,
     invited BIGINT NOT NULL DEFAULT 0,
-    unread BIGINT NOT NULL DEFAULT 0 -- events so far that notify by the default rules
+    unread BIGINT NOT NULL DEFAULT 0, -- events so far that notify by the default rules
+    published BOOLEAN NOT NULL DEFAULT FALSE -- in the room directory
 );
 
 CREATE TABLE state_keys (
@@ -109,7 +110,7 @@ CREATE TABLE invite_states (
     state {blob} NOT NULL
 );
 
--- Events that mention a user who is here.
+-- Events that mention a user who is here, or everybody in the room (user 0).
 CREATE TABLE mentions (
     user_nid BIGINT NOT NULL,
     room BIGINT NOT NULL,

@@ -1,5 +1,7 @@
 """The authorization rules, in the order and with the numbers of room version 12 (other versions in brackets)."""
 
+# ruff: noqa: C901, PLR0911, PLR0912 - the functions have the shape of the text
+
 import math
 import re
 from collections.abc import Mapping

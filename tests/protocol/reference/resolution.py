@@ -38,7 +38,7 @@ def full_conflicted_set(states: Sequence[StateMap], events: Events, version: int
     """The conflicted set with the auth difference, and with the conflicted subgraph in version 12."""
     _, conflicted = split(states)
     chains = [set().union(*(chain(i, events) for i in state.values())) for state in states]
-    full = conflicted | (set().union(*chains) - set.intersection(*chains))
+    full = conflicted | (set().union(*chains) - chains[0].intersection(*chains))
     if version >= 12:
         below = set().union(*(chain(i, events) for i in conflicted))
         full |= {i for i in below if chain(i, events) & conflicted}

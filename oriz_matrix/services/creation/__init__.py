@@ -1,0 +1,1 @@
+"""New rooms: made by a user, or in place of an older one."""

@@ -1,0 +1,1 @@
+"""Who enters and leaves rooms, here or through another server."""

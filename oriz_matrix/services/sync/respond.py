@@ -1,0 +1,114 @@
+"""The whole of GET /sync: wait, read, shape."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from oriz_matrix.base.cache import Cache
+from oriz_matrix.base.clock import Clock
+from oriz_matrix.protocol.filters import NO_FILTER, Filter
+from oriz_matrix.protocol.tokens import SyncToken
+from oriz_matrix.services.accounts.requester import Requester
+from oriz_matrix.services.changes import Changes, Channel, room_channel, user_channel
+from oriz_matrix.services.rooms.client_events import ClientEvents, Reader
+from oriz_matrix.services.sync.read import read
+from oriz_matrix.services.sync.shape import Shaper
+from oriz_matrix.services.sync.window import Touched, Window
+from oriz_matrix.storage import membership, positions
+from oriz_matrix.storage.database import Database
+from oriz_matrix.storage.membership import Membership
+from oriz_matrix.storage.types import Position, UserNid
+
+LONGEST_POLL_S = 120.0
+KNOWN_USERS = 10_000
+
+Stays = tuple[Position, Sequence[Membership]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncRequest:
+    """What a client asks; `timeout_s` is how long it waits when there is nothing new."""
+
+    since: SyncToken | None = None
+    filter: Filter = NO_FILTER
+    timeout_s: float = 0
+    full_state: bool = False
+
+
+class Sync:
+    """Answers syncs."""
+
+    def __init__(self, db: Database, changes: Changes, client_events: ClientEvents, clock: Clock) -> None:
+        self._db = db
+        self._changes = changes
+        self._client_events = client_events
+        self._clock = clock
+        self._stays: Cache[UserNid, Stays] = Cache("memberships", KNOWN_USERS)
+
+    async def respond(self, requester: Requester, request: SyncRequest) -> dict[str, Any]:
+        """The answer: at once when there is something new, or the request is a first one; else when there is, or the
+        time is over."""
+        upto = await self._changes.catch_up()
+        since = await self._since(request)
+        if since is None or request.full_state:
+            return self._complete(await self._read(requester, request, since, upto), since, upto)
+        deadline = self._clock.monotonic() + min(request.timeout_s, LONGEST_POLL_S)
+        while True:
+            stays = await self._memberships(requester.user, upto)
+            channels = _channels(requester.user, stays)
+            with self._changes.register(channels) as waiter:
+                upto = self._changes.settled
+                if not self._changes.untouched(channels, since):
+                    answer = await self._read(requester, request, since, upto)
+                    if answer:
+                        return self._complete(answer, since, upto)
+                left = deadline - self._clock.monotonic()
+                if left <= 0 or self._changes.stopping or not await waiter.wait(left):
+                    return self._complete({}, since, upto)
+            upto = self._changes.settled
+
+    async def _since(self, request: SyncRequest) -> Position | None:
+        """Where the client stands; a token of a lost history gets a fresh sync."""
+        if request.since is None:
+            return None
+        since = Position(request.since.position)
+        if await self._db.read(positions.was_skipped, since):
+            return None
+        return since
+
+    async def _read(
+        self, requester: Requester, request: SyncRequest, since: Position | None, upto: Position
+    ) -> dict[str, Any]:
+        stays = await self._memberships(requester.user, upto)
+        window = Window(
+            reader=Reader(requester.user, requester.device),
+            since=since,
+            upto=upto,
+            filter=request.filter,
+            full_state=request.full_state,
+            now_ms=self._clock.now_ms(),
+        )
+        if since is not None and not request.full_state:
+            window = replace(window, touched=Touched.of(self._changes.since(since)))
+        data = await self._db.read(read, window, stays)
+        return Shaper(self._client_events, window, requester.user_id, data).answer()
+
+    async def _memberships(self, user: UserNid, upto: Position) -> Sequence[Membership]:
+        """The user's memberships as of `upto`, from memory while the recent changes show that they still hold."""
+        known = self._stays.get(user)
+        if known is not None and known[0] <= upto and self._changes.untouched([user_channel(user)], known[0]):
+            return known[1]
+        stays = await self._db.read(membership.of_user, user, upto)
+        self._stays.put(user, (upto, stays))
+        return stays
+
+    def _complete(self, answer: dict[str, Any], since: Position | None, upto: Position) -> dict[str, Any]:
+        answer["next_batch"] = str(SyncToken(max(upto, since or upto)))
+        # Clients with encryption wait for these from their first sync on.
+        answer["device_one_time_keys_count"] = {"signed_curve25519": 0}
+        answer["device_unused_fallback_key_types"] = []
+        return answer
+
+
+def _channels(user: UserNid, stays: Sequence[Membership]) -> list[Channel]:
+    return [user_channel(user), *(room_channel(stay.room) for stay in stays if stay.membership == "join")]

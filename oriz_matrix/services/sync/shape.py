@@ -1,0 +1,114 @@
+"""From what was read to the answer of GET /sync. Source: client-server API, "Syncing"."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from oriz_matrix.protocol.filters import EventFilter, Filter
+from oriz_matrix.protocol.identifiers import UserId
+from oriz_matrix.protocol.push.rules import UserRules, merge, to_json
+from oriz_matrix.services.rooms.client_events import ClientEvents, Shown
+from oriz_matrix.services.sync.read import SyncData
+from oriz_matrix.services.sync.rooms import SyncRoom
+from oriz_matrix.services.sync.window import Window
+from oriz_matrix.storage.account_data import GLOBAL, AccountData
+
+Json = dict[str, Any]
+
+
+class Shaper:
+    """Shapes one answer."""
+
+    def __init__(self, client_events: ClientEvents, window: Window, user_id: UserId, data: SyncData) -> None:
+        self._client_events = client_events
+        self._window = window
+        self._filter: Filter = window.filter
+        self._user_id = user_id
+        self._data = data
+
+    def answer(self) -> Json:
+        """All sections but `next_batch`; sections of which there is nothing to say are left out."""
+        data = self._data
+        joined = {room.room_id: shaped for room in data.joined if (shaped := self._joined(room))}
+        left = {room.room_id: self._left(room) for room in data.left}
+        rooms = {
+            "join": joined,
+            "leave": left,
+            "invite": {room_id: {"invite_state": _raw_events(state)} for room_id, state in data.invited.items()},
+            "knock": {room_id: {"knock_state": _raw_events(state)} for room_id, state in data.knocked.items()},
+        }
+        rooms = {section: members for section, members in rooms.items() if members}
+        account_data = self._global_account_data()
+        answer: Json = {"rooms": rooms} if rooms else {}
+        if account_data:
+            answer["account_data"] = {"events": account_data}
+        return answer
+
+    def _joined(self, room: SyncRoom) -> Json:
+        nid = room.room.nid
+        ephemeral = self._ephemeral(room)
+        account_data = self._account_data(self._data.account_data.get(nid, ()), self._filter.room.account_data)
+        counts = self._data.counts.get(nid)
+        summary = self._data.summaries.get(nid)
+        if not (room.fresh or room.timeline or room.limited or room.state or ephemeral or account_data or counts):
+            return {}
+        shaped = self._events(room)
+        shaped["ephemeral"] = {"events": ephemeral}
+        shaped["account_data"] = {"events": account_data}
+        if counts is not None:
+            shaped["unread_notifications"] = {
+                "notification_count": counts.notifications,
+                "highlight_count": counts.highlights,
+            }
+        shaped["summary"] = {}
+        if summary is not None:
+            shaped["summary"] = {
+                "m.heroes": summary.heroes,
+                "m.joined_member_count": summary.joined,
+                "m.invited_member_count": summary.invited,
+            }
+        return shaped
+
+    def _left(self, room: SyncRoom) -> Json:
+        return {**self._events(room), "account_data": {"events": []}}
+
+    def _events(self, room: SyncRoom) -> Json:
+        timeline = [self._event(shown._replace(membership=shown.membership or None)) for shown in room.timeline]
+        return {
+            "timeline": {"events": timeline, "limited": room.limited, "prev_batch": str(room.prev_batch)},
+            "state": {"events": [self._event(shown) for shown in room.state]},
+        }
+
+    def _event(self, shown: Shown) -> Any:
+        if self._filter.event_format == "federation":
+            return self._filter.project({**shown.event.pdu, "event_id": shown.event.event_id})
+        fragment = self._client_events.fragment(shown, self._window.now_ms, with_room=False)
+        if self._filter.event_fields is None:
+            return fragment
+        return self._filter.project(msgspec.json.decode(fragment))
+
+    def _ephemeral(self, room: SyncRoom) -> list[Json]:
+        found = []
+        if (content := self._data.receipts.get(room.room.nid)) is not None:
+            found.append({"type": "m.receipt", "content": content})
+        if (content := self._data.typing.get(room.room.nid)) is not None:
+            found.append({"type": "m.typing", "content": content})
+        return found
+
+    def _account_data(self, rows: Sequence[AccountData], wanted: EventFilter) -> list[Json]:
+        return [
+            {"type": row.type, "content": msgspec.Raw(row.content)} for row in rows if wanted.allows(row.type, None)
+        ]
+
+    def _global_account_data(self) -> list[Json]:
+        found = self._account_data(self._data.account_data.get(GLOBAL, ()), self._filter.account_data)
+        if self._data.has_push_rules and self._filter.account_data.allows("m.push_rules", None):
+            stored = self._data.push_rules
+            rules = UserRules() if stored is None else msgspec.json.decode(stored, type=UserRules)
+            found.append({"type": "m.push_rules", "content": to_json(merge(rules, self._user_id))})
+        return found
+
+
+def _raw_events(state: bytes) -> Mapping[str, Any]:
+    return {"events": msgspec.Raw(state)}

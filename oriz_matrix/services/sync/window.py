@@ -1,0 +1,48 @@
+"""What one sync answer covers: who asks, since when, up to where, and what may have changed in between."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from oriz_matrix.protocol.filters import Filter
+from oriz_matrix.services.rooms.client_events import Reader
+from oriz_matrix.storage.recent import Change
+from oriz_matrix.storage.types import Position, RoomNid
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What the recent changes say about a stretch: by room, the kinds of change. None where they do not reach back."""
+
+    rooms: Mapping[RoomNid, frozenset[str]] | None = None
+
+    @classmethod
+    def of(cls, changes: Iterable[Change] | None) -> "Touched":
+        """Sorts changes by room."""
+        if changes is None:
+            return cls(None)
+        kinds: dict[RoomNid, set[str]] = {}
+        for change in changes:
+            kinds.setdefault(change.room, set()).add(change.kind)
+        return cls({room: frozenset(found) for room, found in kinds.items()})
+
+    def may(self, room: RoomNid, *kinds: str) -> bool:
+        """Whether a room may have had a change of one of these kinds."""
+        return self.rooms is None or not self.rooms.get(room, frozenset()).isdisjoint(kinds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """(since, upto]: everything that became known in it; `since` is None for a first sync."""
+
+    reader: Reader
+    since: Position | None
+    upto: Position
+    filter: Filter
+    full_state: bool = False
+    now_ms: int = 0
+    touched: Touched = field(default_factory=Touched)
+
+    @property
+    def after(self) -> Position:
+        """`since`, or the beginning."""
+        return self.since if self.since is not None else Position(0)
