@@ -84,6 +84,10 @@ class Metrics:
         )
         self.sync_waiters = Gauge("oriz_sync_waiters", "Syncs waiting for something new", registry=registry)
 
+    def observe_transaction(self, function: str, seconds: float) -> None:
+        """For `Database`: a transaction of this storage function is over."""
+        self.transaction_seconds.labels(function).observe(seconds)
+
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format, of the type `CONTENT_TYPE`."""
         return generate_latest(self.registry)

@@ -107,7 +107,9 @@ V7 = replace(V6, name="7", knock=True)
 V8 = replace(V7, name="8", redaction=Redaction.R8, restricted=True)
 V9 = replace(V8, name="9", redaction=Redaction.R9)
 V10 = replace(V9, name="10", power_level_type=PowerLevelType.INTEGERS, knock_restricted=True)
-V11 = replace(V10, name="11", redaction=Redaction.R11, redacts_in_content=True, creator_in_content=False, byte_limits=True)
+V11 = replace(
+    V10, name="11", redaction=Redaction.R11, redacts_in_content=True, creator_in_content=False, byte_limits=True
+)
 V12 = replace(
     V11,
     name="12",

@@ -90,7 +90,7 @@ class SigningKey:
 
 def sign_json(obj: Mapping[str, Any], server_name: str, key: SigningKey) -> dict[str, Any]:
     """A copy of the object with our signature beside those it has; `unsigned` is kept and not covered."""
-    return _with_signature(obj, server_name, key, _unsigned_bytes(obj))
+    return _with_signature(obj, server_name, key, covered_bytes(obj))
 
 
 def sign_event(pdu: Mapping[str, Any], version: RoomVersion, server_name: str, key: SigningKey) -> dict[str, Any]:
@@ -98,9 +98,14 @@ def sign_event(pdu: Mapping[str, Any], version: RoomVersion, server_name: str, k
     return _with_signature(pdu, server_name, key, signed_bytes(pdu, version))
 
 
+def covered_bytes(obj: Mapping[str, Any]) -> bytes:
+    """What the signatures of a JSON object cover: its canonical JSON without `signatures` and `unsigned`."""
+    return encode({name: value for name, value in obj.items() if name not in ("signatures", "unsigned")})
+
+
 def verify_json(obj: Mapping[str, Any], server_name: str, lookup: KeyLookup) -> bool:
     """Whether the server signed the object: at least one signature by a known key, and none by a known key is wrong."""
-    return _is_signed_by(ServerName(server_name), obj.get("signatures"), _unsigned_bytes(obj), lookup)
+    return _is_signed_by(ServerName(server_name), obj.get("signatures"), covered_bytes(obj), lookup)
 
 
 def verify_event_signatures(event: Event, lookup: KeyLookup) -> None:
@@ -135,10 +140,6 @@ def _is_third_party_invite(event: Event) -> bool:
         and event.content.get("membership") == "invite"
         and "third_party_invite" in event.content
     )
-
-
-def _unsigned_bytes(obj: Mapping[str, Any]) -> bytes:
-    return encode({name: value for name, value in obj.items() if name not in ("signatures", "unsigned")})
 
 
 def _with_signature(obj: Mapping[str, Any], server_name: str, key: SigningKey, message: bytes) -> dict[str, Any]:

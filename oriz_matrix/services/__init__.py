@@ -7,8 +7,15 @@ from oriz_matrix.services.accounts.register import Register
 from oriz_matrix.services.accounts.sessions import Sessions
 from oriz_matrix.services.accounts.shared_secret import SharedSecret
 from oriz_matrix.services.capabilities import Capabilities
+from oriz_matrix.services.creation.create import Create
 from oriz_matrix.services.filters import Filters
+from oriz_matrix.services.membership.change import Membership
 from oriz_matrix.services.push_rules import PushRules
+from oriz_matrix.services.receipts import Receipts
+from oriz_matrix.services.rooms.read import Read
+from oriz_matrix.services.rooms.send import Send
+from oriz_matrix.services.sync.respond import Sync
+from oriz_matrix.services.typing_notices import TypingNotices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,9 +23,16 @@ class Services:
     """Every service, by the name of its subject."""
 
     capabilities: Capabilities
+    create: Create
     filters: Filters
     login: Login
+    membership: Membership
     push_rules: PushRules
+    read: Read
+    receipts: Receipts
     register: Register
+    send: Send
     sessions: Sessions
     shared_secret: SharedSecret
+    sync: Sync
+    typing_notices: TypingNotices

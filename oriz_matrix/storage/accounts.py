@@ -1,4 +1,4 @@
-"""Accounts: the users of this server, their passwords' hashes and their flags. An account's name is never free again."""
+"""Accounts: the users of this server, hashes of their passwords, their flags. A name that was used is never free again."""
 
 from typing import NamedTuple
 

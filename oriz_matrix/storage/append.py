@@ -10,7 +10,8 @@ from typing import NamedTuple
 from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import UserId
 from oriz_matrix.storage import events, interning, membership, room_state, rooms, timeline, transactions, typing
-from oriz_matrix.storage.rooms import Extremity, Room, StateAt
+from oriz_matrix.storage.caches import StateAt
+from oriz_matrix.storage.rooms import Extremity, Room
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import EVERYBODY, EventNid, Position, RoomNid, StateKeyNid, UserNid
 

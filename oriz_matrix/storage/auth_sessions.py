@@ -1,4 +1,4 @@
-"""Interactive authentication in progress, and the nonces of shared-secret registration: short-lived rows with a payload.
+"""Interactive authentication in progress, and nonces of shared-secret registration: short-lived rows with a payload.
 
 `purpose` keeps the kinds apart: what was begun for one can never be used for another.
 """

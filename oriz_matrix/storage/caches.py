@@ -17,6 +17,19 @@ class RoomName(NamedTuple):
     version: RoomVersion
 
 
+class StateAt(NamedTuple):
+    """A state of a room: what holds on a branch at a position."""
+
+    branch: BranchNid
+    position: Position
+
+
+class Branch(NamedTuple):
+    """A branch of a room's states, and the trunk's state that it started from; a trunk started from nothing."""
+
+    parent: StateAt | None
+
+
 class Caches:
     """The caches of one process; every storage function reaches them through its transaction."""
 
@@ -27,5 +40,5 @@ class Caches:
         self.rooms: Cache[RoomNid, RoomName] = Cache("rooms", names)
         self.state_key_nids: Cache[StateKey, StateKeyNid] = Cache("state_key_nids", names)
         self.state_keys: Cache[StateKeyNid, StateKey] = Cache("state_keys", names)
-        self.branches: Cache[BranchNid, tuple[BranchNid | None, Position | None]] = Cache("branches", names)
+        self.branches: Cache[BranchNid, Branch] = Cache("branches", names)
         self.events: Cache[EventNid, Event] = Cache("events", events)

@@ -4,9 +4,10 @@ import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from oriz_matrix.storage.dialects import Dialect
+from oriz_matrix.storage.errors import StorageError
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import Position
 
@@ -14,13 +15,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Observer(Protocol):
-    """Hears of each finished transaction: kind ("read" or "write"), the function's name, seconds, whether it failed."""
-
-    def __call__(self, kind: str, name: str, seconds: float, failed: bool) -> None: ...
+Observer = Callable[[str, float], None]
+"""Hears of each transaction that is over: the function's name, and the seconds from the call to its end."""
 
 
-def _ignore(kind: str, name: str, seconds: float, failed: bool) -> None:
+def _ignore(_name: str, _seconds: float) -> None:
     """Observes nothing."""
 
 
@@ -41,27 +40,35 @@ class Database:
 
     async def read(self, fn: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `fn(tx, ...)` on one state of the database."""
-        return await self._hop("read", fn, lambda done: self._dialect.read(_bound(fn, args, kwargs), done))
+        return await self._hop(fn, lambda done: self._dialect.read(_bound(fn, args, kwargs), done))
 
     async def read_settled(
         self, fn: Callable[Concatenate[Transaction, Position, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Runs `fn(tx, settled, ...)`: everything at or below the settled position is there, for ever."""
         return await self._hop(
-            "read", fn, lambda done: self._dialect.read_settled(lambda tx, at: fn(tx, at, *args, **kwargs), done)
+            fn, lambda done: self._dialect.read_settled(lambda tx, at: fn(tx, at, *args, **kwargs), done)
         )
 
     async def write(self, fn: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `fn(tx, ...)` and commits. A caller that goes away does not stop it."""
-        return await self._hop("write", fn, lambda done: self._dialect.write(_bound(fn, args, kwargs), done))
+        return await self._hop(fn, lambda done: self._dialect.write(_bound(fn, args, kwargs), done))
 
-    async def _hop(self, kind: str, fn: Callable[..., T], submit: Callable[[Callable[..., None]], None]) -> T:
+    async def is_reachable(self) -> bool:
+        """Whether the database answers."""
+        try:
+            await self.read(lambda tx: tx.value("SELECT 1"))
+        except StorageError:
+            return False
+        return True
+
+    async def _hop(self, fn: Callable[..., T], submit: Callable[[Callable[..., None]], None]) -> T:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         start = time.perf_counter()
 
         def done(result: Any, error: BaseException | None) -> None:
-            self._observe(kind, fn.__name__, time.perf_counter() - start, error is not None)
+            self._observe(fn.__name__, time.perf_counter() - start)
             loop.call_soon_threadsafe(_settle, future, result, error)
 
         submit(done)

@@ -1,10 +1,10 @@
 """What storage raises.
 
-    StorageError
-    ├── RoomMoved            the room's current state is no longer the one that was seen
-    ├── Duplicate            a row with this key is there already
-    ├── TooNew               the database was written by a newer Oriz
-    └── DatabaseUnavailable  the database cannot be reached or written (temporary)
+StorageError
+├── RoomMoved            the room's current state is no longer the one that was seen
+├── Duplicate            a row with this key is there already
+├── TooNew               the database was written by a newer Oriz
+└── DatabaseUnavailable  the database cannot be reached or written (temporary)
 """
 
 

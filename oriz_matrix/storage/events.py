@@ -4,9 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from oriz_matrix.protocol.events import Event
+from oriz_matrix.protocol.events import Event, redacted
 from oriz_matrix.protocol.identifiers import EventId
-from oriz_matrix.protocol.redaction import redact
 from oriz_matrix.storage import rooms
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import EventNid, RoomNid
@@ -47,7 +46,7 @@ def _learn(tx: Transaction, nid: EventNid, event: Event) -> None:
 def find(tx: Transaction, event_ids: Sequence[EventId]) -> dict[EventId, EventNid]:
     """The numbers of those events that are stored."""
     sql = "SELECT event_id, nid FROM events WHERE event_id = ANY(:event_ids)"
-    return dict(tx.rows(sql, event_ids=event_ids))  # type: ignore[arg-type]
+    return dict(tx.rows(sql, event_ids=event_ids))
 
 
 def link_auth(tx: Transaction, event: EventNid, auth_event_ids: Sequence[EventId]) -> None:
@@ -67,12 +66,7 @@ def effective(tx: Transaction, nids: Sequence[EventNid]) -> dict[EventNid, Event
     return found
 
 
-def redacted(event: Event) -> Event:
-    """The event without what a redaction takes from it."""
-    return Event(event.version, event.event_id, event.room_id, redact(event.pdu, event.version))
-
-
 def invite_states(tx: Transaction, nids: Sequence[EventNid]) -> dict[EventNid, bytes]:
     """The stripped state, as a JSON list, that came with each invite or knock."""
     sql = "SELECT event, state FROM invite_states WHERE event = ANY(:events)"
-    return dict(tx.rows(sql, events=nids)) if nids else {}  # type: ignore[arg-type]
+    return dict(tx.rows(sql, events=nids)) if nids else {}

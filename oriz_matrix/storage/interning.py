@@ -86,7 +86,9 @@ def state_keys(tx: Transaction, nids: Iterable[StateKeyNid]) -> dict[StateKeyNid
         else:
             unknown.append(nid)
     if unknown:
-        for nid, kind, name in tx.rows("SELECT nid, type, state_key FROM state_keys WHERE nid = ANY(:nids)", nids=unknown):
+        for nid, kind, name in tx.rows(
+            "SELECT nid, type, state_key FROM state_keys WHERE nid = ANY(:nids)", nids=unknown
+        ):
             found[nid] = (kind, name)
             _learn_state_key(tx, nid, (kind, name))
     return found

@@ -24,12 +24,15 @@ def steps() -> list[tuple[int, str, str]]:
     return sorted(found)
 
 
+def is_new(session: Session) -> bool:
+    """Whether no step was ever run here. Must be asked before anything else, for it makes the record of the steps."""
+    session.run("CREATE TABLE IF NOT EXISTS schema_steps (number BIGINT PRIMARY KEY, name TEXT NOT NULL)", {})
+    return not session.rows("SELECT 1 FROM schema_steps LIMIT 1", {})
+
+
 def upgrade(dialect: Dialect, session: Session) -> list[str]:
     """Runs the steps that are missing; their names. Raises TooNew when the database knows more steps than we do."""
-    session.run(
-        "CREATE TABLE IF NOT EXISTS schema_steps (number BIGINT PRIMARY KEY, name TEXT NOT NULL)",
-        {},
-    )
+    is_new(session)
     ran = []
     for number, name, text in missing(session):
         with session.transaction():

@@ -6,7 +6,8 @@ fork of a fork copies its parent's differences, so every read is two indexed ran
 """
 
 from collections.abc import Sequence
-from oriz_matrix.storage.rooms import StateAt
+
+from oriz_matrix.storage.caches import Branch, StateAt
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import FOREVER, BranchNid, EventNid, Position, RoomNid, StateKeyNid
 
@@ -91,7 +92,7 @@ def changes(tx: Transaction, branch: BranchNid, after: Position, upto: Position)
         SELECT state_key, event FROM state_entries
         WHERE branch = :branch AND since > :after AND since <= :upto AND until > :upto
     """
-    return dict(tx.rows(sql, branch=branch, after=after, upto=upto))  # type: ignore[arg-type]
+    return dict(tx.rows(sql, branch=branch, after=after, upto=upto))
 
 
 def difference(tx: Transaction, a: StateAt, b: StateAt) -> dict[StateKeyNid, tuple[EventNid | None, EventNid | None]]:
@@ -121,9 +122,9 @@ def _parent(tx: Transaction, branch: BranchNid) -> StateAt | None:
         sql = "SELECT parent, parent_at FROM state_branches WHERE nid = :branch"
         row = tx.one(sql, branch=branch)
         assert row is not None
-        known = row[0], row[1]
+        known = Branch(None if row[0] is None else StateAt(*row))
         tx.after_commit(lambda: tx.caches.branches.put(branch, known))
-    return None if known[0] is None else StateAt(*known)
+    return known.parent
 
 
 def _own(tx: Transaction, state: StateAt) -> dict[StateKeyNid, EventNid | None]:
@@ -131,7 +132,7 @@ def _own(tx: Transaction, state: StateAt) -> dict[StateKeyNid, EventNid | None]:
     sql = """
         SELECT state_key, event FROM state_entries WHERE branch = :branch AND until > :position AND since <= :position
     """
-    return dict(tx.rows(sql, branch=state.branch, position=state.position))  # type: ignore[arg-type]
+    return dict(tx.rows(sql, branch=state.branch, position=state.position))
 
 
 def _entries(tx: Transaction, state: StateAt, keys: Sequence[StateKeyNid]) -> dict[StateKeyNid, EventNid | None]:
@@ -140,7 +141,7 @@ def _entries(tx: Transaction, state: StateAt, keys: Sequence[StateKeyNid]) -> di
         SELECT state_key, event FROM state_entries
         WHERE branch = :branch AND state_key = ANY(:keys) AND since <= :position AND until > :position
     """
-    return dict(tx.rows(sql, branch=state.branch, keys=keys, position=state.position))  # type: ignore[arg-type]
+    return dict(tx.rows(sql, branch=state.branch, keys=keys, position=state.position))
 
 
 def course(

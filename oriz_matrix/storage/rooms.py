@@ -7,20 +7,13 @@ import msgspec
 
 from oriz_matrix.protocol.identifiers import EventId, RoomId
 from oriz_matrix.protocol.room_versions import ROOM_VERSIONS, RoomVersion
-from oriz_matrix.storage.caches import RoomName
+from oriz_matrix.storage.caches import RoomName, StateAt
 from oriz_matrix.storage.errors import RoomMoved
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import BranchNid, Position, RoomNid
 
 Extremity = tuple[EventId, int]
 """An end of the event graph: id and depth."""
-
-
-class StateAt(NamedTuple):
-    """A state of a room: what holds on a branch at a position."""
-
-    branch: BranchNid
-    position: Position
 
 
 class Room(NamedTuple):
@@ -33,7 +26,6 @@ class Room(NamedTuple):
     joined: int
     invited: int
     unread: int
-
 
 
 def create(tx: Transaction, room_id: RoomId, version: RoomVersion) -> Room:

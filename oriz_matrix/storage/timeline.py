@@ -6,7 +6,7 @@ A live event stands at (position, 0); events fetched later into the gap before p
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from oriz_matrix.storage.rooms import StateAt
+from oriz_matrix.storage.caches import StateAt
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import BranchNid, EventNid, Position, RoomNid, StateKeyNid, UserNid
 

@@ -37,4 +37,4 @@ def find(tx: Transaction, transaction: TransactionId) -> EventId | None:
 def of_events(tx: Transaction, device: DeviceNid, events: Sequence[EventNid]) -> dict[EventNid, str]:
     """What a device called those of the events that it sent."""
     sql = "SELECT event, txn_id FROM transaction_ids WHERE device = :device AND event = ANY(:events)"
-    return dict(tx.rows(sql, device=device, events=events))  # type: ignore[arg-type]
+    return dict(tx.rows(sql, device=device, events=events))

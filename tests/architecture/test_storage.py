@@ -8,7 +8,7 @@ from tests.architecture.sources import Source, package, parameters
 MAY_NAME_ENGINES = (
     "oriz_matrix/storage/dialects/",
     "oriz_matrix/base/config/",  # the operator chooses
-    "oriz_matrix/app/build.py",  # the choice is carried out
+    "oriz_matrix/app/database.py",  # the choice is carried out
 )
 
 ENGINE = re.compile("sqlite|postgres|psycopg", re.IGNORECASE)

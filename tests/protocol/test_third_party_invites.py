@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from oriz_matrix.protocol.signing import SigningKey, sign_json
-from oriz_matrix.protocol.third_party_invites import proves_binding
+from oriz_matrix.protocol.third_party_invites import MAX_KEYS, MAX_SIGNATURES, proves_binding
 
 IDENTITY = SigningKey("0", b"i" * 32)
 EPHEMERAL = SigningKey("1", b"\xff" * 32)
@@ -65,3 +65,16 @@ def test_a_withdrawn_invite_proves_nothing(invite: dict[str, Any]) -> None:
 )  # fmt: skip
 def test_a_malformed_block_proves_nothing(signed: Any) -> None:
     assert not proves_binding(signed, {"public_key": PUBLIC})
+
+
+def test_a_flood_of_keys_and_signatures_is_cut_short() -> None:
+    key, signature = STRANGER.verify_key.to_base64(), SIGNED["signatures"]["identity.org"]["ed25519:0"]
+
+    def proven(keys_before: int, signatures_before: int) -> bool:
+        wrong = {f"ed25519:x{number}": "c2ln" for number in range(signatures_before)}
+        signed = {**SIGNED, "signatures": {"identity.org": {**wrong, "ed25519:0": signature}}}
+        return proves_binding(signed, {"public_keys": [{"public_key": key}] * keys_before + [{"public_key": PUBLIC}]})
+
+    assert proven(MAX_KEYS - 1, MAX_SIGNATURES - 1)
+    assert not proven(MAX_KEYS, 0)
+    assert not proven(0, MAX_SIGNATURES)

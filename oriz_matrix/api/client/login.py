@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from oriz_matrix.api.client.credentials import SessionResponse
 from oriz_matrix.protocol.errors import BadRequest, Forbidden, MissingParam
 from oriz_matrix.protocol.identifiers import DeviceId
+from oriz_matrix.services.accounts.credentials import Credentials
 from oriz_matrix.services.accounts.login import FLOWS, PASSWORD
 from oriz_matrix.services.accounts.sessions import DeviceRequest
 from oriz_matrix.web import endpoint
@@ -34,13 +34,13 @@ class LoginBody(msgspec.Struct, kw_only=True):
 
 
 @endpoint.get("/login", versions=CLIENT_R0_V3, auth=Auth.NONE, limit=Limit.GENERAL)
-async def login_flows(call: Call) -> dict[str, Any]:
+async def login_flows(_call: Call) -> dict[str, Any]:
     """GET /login."""
     return {"flows": FLOWS}
 
 
 @endpoint.post("/login", versions=CLIENT_R0_V3, auth=Auth.NONE, limit=Limit.LOGIN)
-async def login(call: Call, body: LoginBody) -> SessionResponse:
+async def login(call: Call, body: LoginBody) -> Credentials:
     """POST /login."""
     if body.type != PASSWORD:
         raise BadRequest("type: this server does not know this way to log in")
@@ -48,8 +48,7 @@ async def login(call: Call, body: LoginBody) -> SessionResponse:
     if body.password is None:
         raise MissingParam("password is missing")
     device = DeviceRequest(device_id=body.device_id, display_name=body.initial_device_display_name, ip=call.ip)
-    user_id, opened = await call.services.login.by_password(user, body.password, device)
-    return SessionResponse.of(user_id, opened)
+    return await call.services.login.by_password(user, body.password, device)
 
 
 def _user(body: LoginBody) -> str:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from oriz_matrix.api.client.credentials import SessionResponse
+from oriz_matrix.services.accounts.credentials import Credentials
 from oriz_matrix.services.accounts.register import Wish
 from oriz_matrix.web import endpoint
 from oriz_matrix.web.calls import Call
@@ -30,10 +30,8 @@ class RegisterBody(Wish, frozen=True, kw_only=True):
 
 
 @endpoint.post("/register", versions=CLIENT_R0_V3, auth=Auth.NONE, limit=Limit.REGISTRATION)
-async def register(call: Call, query: RegisterQuery, body: RegisterBody) -> SessionResponse:
+async def register(call: Call, query: RegisterQuery, body: RegisterBody) -> Credentials:
     """POST /register."""
     if query.kind == "guest":
-        made = await call.services.register.guest(body.initial_device_display_name, call.ip)
-    else:
-        made = await call.services.register.user(body.wish(), body.password, body.auth, call.ip)
-    return SessionResponse.of(made.user_id, made.opened)
+        return await call.services.register.guest(body.initial_device_display_name, call.ip)
+    return await call.services.register.user(body.wish(), body.password, body.auth, call.ip)

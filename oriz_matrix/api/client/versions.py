@@ -13,6 +13,6 @@ UNSTABLE_FEATURES: dict[str, bool] = {}
 
 
 @endpoint.get("/versions", auth=Auth.OPTIONAL_USER, guests=True)
-async def versions(call: OptionalUserCall) -> dict[str, Any]:
+async def versions(_call: OptionalUserCall) -> dict[str, Any]:
     """GET /versions."""
     return {"versions": VERSIONS, "unstable_features": UNSTABLE_FEATURES}

@@ -11,8 +11,11 @@ import click
 from oriz_matrix import __version__
 
 COMMANDS = {
+    "run": "Run the server.",
     "config": "Check a configuration, or print a sample.",
     "keys": "Make signing keys.",
+    "users": "Make accounts.",
+    "database": "Upgrade the database.",
 }
 
 

@@ -6,8 +6,9 @@ from oriz_matrix.base.clock import Clock
 from oriz_matrix.protocol.errors import UserInUse
 from oriz_matrix.protocol.identifiers import UserId
 from oriz_matrix.services.accounts import interactive
+from oriz_matrix.services.accounts.credentials import Credentials
 from oriz_matrix.services.accounts.interactive import Proof
-from oriz_matrix.services.accounts.sessions import DeviceRequest, Opened, Sessions
+from oriz_matrix.services.accounts.sessions import DeviceRequest, Sessions
 from oriz_matrix.storage import accounts, profiles, sessions
 from oriz_matrix.storage.accounts import NewAccount
 from oriz_matrix.storage.database import Database
@@ -26,14 +27,6 @@ class NewUser:
     proof: Proof | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Registered:
-    """An account that was made, and its session if one was wanted."""
-
-    user_id: UserId
-    opened: Opened | None
-
-
 class Creation:
     """Makes accounts."""
 
@@ -47,7 +40,7 @@ class Creation:
         if await self._db.read(accounts.is_taken, user_id):
             raise UserInUse
 
-    async def create(self, new: NewUser) -> Registered:
+    async def create(self, new: NewUser) -> Credentials:
         """Makes an account; raises UserInUse, and Forbidden for a proof that was used already."""
         opened = None if new.device is None else self._sessions.opening(new.device)
         stored = None if opened is None else opened.stored
@@ -55,7 +48,7 @@ class Creation:
             await self._db.write(store, new, stored, self._clock.now_ms())
         except Duplicate:
             raise UserInUse from None
-        return Registered(user_id=new.account.user_id, opened=opened)
+        return Credentials.of(new.account.user_id, opened)
 
 
 def store(tx: Transaction, new: NewUser, session: NewSession | None, now_ms: int) -> None:

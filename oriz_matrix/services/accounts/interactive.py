@@ -1,7 +1,7 @@
 """User-interactive authentication: a request is answered 401 until the client has gone through one of the flows.
 
 A session remembers the request's parameters and which stages are done. Client-server API, "User-Interactive
-Authentication API". What a stage asks for is a `Stage`: a function that raises a MatrixError for what does not prove it.
+Authentication API". A `Stage` looks at the credentials of one step and raises a MatrixError for what proves nothing.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,8 +19,8 @@ from oriz_matrix.storage.transaction import Transaction
 LIFETIME_MS = 30 * 60_000
 DUMMY = "m.login.dummy"
 
-Credentials = Mapping[str, Any]
-Stage = Callable[[Credentials], Awaitable[None]]
+AuthData = Mapping[str, Any]
+Stage = Callable[[AuthData], Awaitable[None]]
 Flow = tuple[str, ...]
 
 
@@ -73,7 +73,7 @@ class Interactive:
         self._ids = ids
         self._stages = stages
 
-    async def prove(self, purpose: str, flows: Sequence[Flow], request: Request, auth: Credentials | None) -> Proof:
+    async def prove(self, purpose: str, flows: Sequence[Flow], request: Request, auth: AuthData | None) -> Proof:
         """The proof that a flow was gone through; raises AuthenticationRequired until it is.
 
         `purpose` says for what, and for whom: a session serves that alone. A client may repeat its request with nothing
@@ -109,9 +109,7 @@ class Interactive:
             progress.request = request
         return attempt.session, progress, None
 
-    async def _try(
-        self, stage: str, auth: Credentials, flows: Sequence[Flow], progress: Progress
-    ) -> MatrixError | None:
+    async def _try(self, stage: str, auth: AuthData, flows: Sequence[Flow], progress: Progress) -> MatrixError | None:
         """Completes a stage, or says what is wrong. One that is completed already is not tried again."""
         if stage in progress.completed:
             return None
@@ -142,11 +140,11 @@ def use_up(tx: Transaction, proof: Proof, now_ms: int) -> None:
         raise Forbidden("This session has served its purpose already")
 
 
-async def dummy(_credentials: Credentials) -> None:
+async def dummy(_credentials: AuthData) -> None:
     """m.login.dummy proves nothing and always succeeds."""
 
 
-def _attempt(auth: Credentials | None) -> Attempt:
+def _attempt(auth: AuthData | None) -> Attempt:
     try:
         return msgspec.convert(auth or {}, Attempt)
     except msgspec.ValidationError as error:

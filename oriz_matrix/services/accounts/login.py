@@ -2,8 +2,9 @@
 
 from oriz_matrix.protocol.errors import Forbidden, UserDeactivated, UserLocked
 from oriz_matrix.protocol.identifiers import ServerName, UserId, domain_of
+from oriz_matrix.services.accounts.credentials import Credentials
 from oriz_matrix.services.accounts.passwords import Passwords
-from oriz_matrix.services.accounts.sessions import DeviceRequest, Opened, Sessions
+from oriz_matrix.services.accounts.sessions import DeviceRequest, Sessions
 from oriz_matrix.storage import accounts
 from oriz_matrix.storage.accounts import Account
 from oriz_matrix.storage.database import Database
@@ -21,10 +22,10 @@ class Login:
         self._sessions = sessions
         self._server_name = server_name
 
-    async def by_password(self, user: str, password: str, device: DeviceRequest) -> tuple[UserId, Opened]:
+    async def by_password(self, user: str, password: str, device: DeviceRequest) -> Credentials:
         """A session for a user, named by id or localpart; raises Forbidden, UserDeactivated, UserLocked."""
         account = await self.authenticate(user, password)
-        return account.user_id, await self._sessions.open(account.user, device)
+        return Credentials.of(account.user_id, await self._sessions.open(account.user, device))
 
     async def authenticate(self, user: str, password: str) -> Account:
         """The account that the password belongs to. Takes as long for an unknown user."""

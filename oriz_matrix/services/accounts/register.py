@@ -6,8 +6,9 @@ from oriz_matrix.base.config import accounts as config
 from oriz_matrix.base.ids import Ids
 from oriz_matrix.protocol.errors import Forbidden, MissingParam, UserInUse
 from oriz_matrix.protocol.identifiers import DeviceId, ServerName, UserId, localpart_of, new_user_id
-from oriz_matrix.services.accounts.creation import Creation, NewUser, Registered
-from oriz_matrix.services.accounts.interactive import DUMMY, Credentials, Interactive, Proof, Request
+from oriz_matrix.services.accounts.creation import Creation, NewUser
+from oriz_matrix.services.accounts.credentials import Credentials
+from oriz_matrix.services.accounts.interactive import DUMMY, AuthData, Interactive, Proof, Request
 from oriz_matrix.services.accounts.passwords import Passwords
 from oriz_matrix.services.accounts.sessions import DeviceRequest
 from oriz_matrix.storage.accounts import NewAccount
@@ -51,7 +52,7 @@ class Register:
         self._settings = settings
         self._server_name = server_name
 
-    async def user(self, wish: Wish, password: str | None, auth: Credentials | None, ip: str) -> Registered:
+    async def user(self, wish: Wish, password: str | None, auth: AuthData | None, ip: str) -> Credentials:
         """Registers a user after user-interactive authentication.
 
         What is wrong with the wish is told before that. Raises Forbidden, InvalidUsername, UserInUse, WeakPassword,
@@ -68,7 +69,7 @@ class Register:
         proven = msgspec.convert(proof.request.parameters, Wish)
         return await self._create(proven, password_hash, proof, ip)
 
-    async def guest(self, display_name: str | None, ip: str) -> Registered:
+    async def guest(self, display_name: str | None, ip: str) -> Credentials:
         """Registers a guest, who gets a name and a device and no password. Raises Forbidden."""
         if not self._settings.guests:
             raise Forbidden("This server has no guests")
@@ -88,12 +89,12 @@ class Register:
             self._passwords.check(password)
         wish.device(ip)
 
-    async def _request(self, wish: Wish, password: str | None, auth: Credentials | None) -> Request:
+    async def _request(self, wish: Wish, password: str | None, auth: AuthData | None) -> Request:
         """What the session remembers: the password's hash too where the client may not send the password again."""
         sealed = {"password_hash": await self._passwords.hash(password)} if password and not auth else {}
         return Request(msgspec.to_builtins(wish), sealed)
 
-    async def _create(self, wish: Wish, password_hash: str, proof: Proof, ip: str) -> Registered:
+    async def _create(self, wish: Wish, password_hash: str, proof: Proof, ip: str) -> Credentials:
         device = None if wish.inhibit_login else wish.device(ip)
         for _ in range(ATTEMPTS):
             user_id = self._user_id(self._ids.localpart() if wish.username is None else wish.username)

@@ -14,7 +14,8 @@ from oriz_matrix.base.config.types import Secret
 from oriz_matrix.base.ids import Ids
 from oriz_matrix.protocol.errors import BadRequest, Forbidden, InvalidParam
 from oriz_matrix.protocol.identifiers import DeviceId, ServerName, localpart_of, new_user_id
-from oriz_matrix.services.accounts.creation import Creation, NewUser, Registered
+from oriz_matrix.services.accounts.creation import Creation, NewUser
+from oriz_matrix.services.accounts.credentials import Credentials
 from oriz_matrix.services.accounts.passwords import Passwords
 from oriz_matrix.services.accounts.sessions import MAX_DISPLAY_NAME, DeviceRequest
 from oriz_matrix.storage import auth_sessions
@@ -93,7 +94,7 @@ class SharedSecret:
         self._reveal()
         return await self._nonces.give()
 
-    async def register(self, signed: Signed, ip: str) -> Registered:
+    async def register(self, signed: Signed, ip: str) -> Credentials:
         """Makes the account, also where registration is closed.
 
         Raises BadRequest for a nonce that is unknown, used or too old, Forbidden for a wrong HMAC, InvalidUsername,

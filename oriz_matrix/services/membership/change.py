@@ -27,6 +27,7 @@ from oriz_matrix.services.rooms.prepare import Draft
 from oriz_matrix.storage import accounts, aliases, interning, membership, profiles, rooms
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.types import UserNid
 
 MEMBER = "m.room.member"
 GUEST_ACCESS: StateKey = ("m.room.guest_access", "")
@@ -90,6 +91,10 @@ class Membership:
             content = {**seen.profile, **content}
         return await self._change(requester, room_id, target, content)
 
+    async def joined(self, requester: Requester) -> list[RoomId]:
+        """The rooms that the user is in."""
+        return await self._db.read(_joined, requester.user)
+
     async def resolve(self, room: str) -> RoomId:
         """The room of an id or alias. Raises InvalidParam, and NotFound for an alias that nobody knows."""
         if room.startswith("#"):
@@ -120,6 +125,10 @@ def _seen(tx: Transaction, room_id: RoomId, target: UserId) -> Seen:
     room = rooms.get(tx, [name.nid])[name.nid]
     guest_access = access.current(tx, room, [GUEST_ACCESS]).get(GUEST_ACCESS)
     return Seen(now.membership if now else None, member_fields(profiles.get(tx, nid)), guests_may_join(guest_access))
+
+
+def _joined(tx: Transaction, user: UserNid) -> list[RoomId]:
+    return [rooms.name(tx, nid).room_id for nid in membership.joined_rooms(tx, user)]
 
 
 def member_fields(profile: Mapping[str, object]) -> dict[str, object]:

@@ -9,8 +9,8 @@ from oriz_matrix.protocol.events import Event, StateKey
 from oriz_matrix.protocol.identifiers import RoomId
 from oriz_matrix.protocol.visibility import Change, Sight
 from oriz_matrix.storage import events, interning, membership, room_state, rooms
-from oriz_matrix.storage.caches import RoomName
-from oriz_matrix.storage.rooms import Room, StateAt
+from oriz_matrix.storage.caches import RoomName, StateAt
+from oriz_matrix.storage.rooms import Room
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import FOREVER, BranchNid, Position, RoomNid, UserNid
 

@@ -16,11 +16,11 @@ from oriz_matrix.services.changes import Changes
 from oriz_matrix.services.rooms import access
 from oriz_matrix.services.rooms.client_events import ClientEvents, Reader, Shown, show, show_events
 from oriz_matrix.storage import events, interning, room_state, timeline
+from oriz_matrix.storage.caches import StateAt
 from oriz_matrix.storage.database import Database
-from oriz_matrix.storage.rooms import StateAt
-from oriz_matrix.storage.timeline import LAST_BACK, Entry, Place
+from oriz_matrix.storage.timeline import Entry, Place
 from oriz_matrix.storage.transaction import Transaction
-from oriz_matrix.storage.types import FOREVER, Position
+from oriz_matrix.storage.types import Position
 
 CHUNK = 100
 MAX_LOOKED_AT = 5_000
@@ -46,6 +46,21 @@ class PageRequest(NamedTuple):
     to: PageToken | None
     limit: int
     filter: RoomEventFilter
+
+
+class MembersRequest(NamedTuple):
+    """What /members asks: as of when, with which membership, without which."""
+
+    at: PageToken | None = None
+    membership: str | None = None
+    not_membership: str | None = None
+
+    def allows(self, event: Event) -> bool:
+        """Whether a member event is wanted. With both conditions either is enough (client-server API)."""
+        actual = event.content.get("membership")
+        wanted = self.membership is not None and actual == self.membership
+        other = self.not_membership is not None and actual != self.not_membership
+        return wanted or other or (self.membership is None and self.not_membership is None)
 
 
 class Read:
@@ -74,9 +89,10 @@ class Read:
         """One state event in the form of clients. Raises NotFound."""
         return self._fragment(await self._db.read(_shown_state_event, requester, room_id, key))
 
-    async def members(self, requester: Requester, room_id: RoomId, at: PageToken | None) -> list[Shown]:
+    async def members(self, requester: Requester, room_id: RoomId, wanted: MembersRequest) -> list[msgspec.Raw]:
         """The member events: now, when the reader left, or at a token."""
-        return await self._db.read(_members, requester, room_id, at)
+        shown = await self._db.read(_members, requester, room_id, wanted.at)
+        return self._fragments([one for one in shown if wanted.allows(one.event)])
 
     async def messages(self, requester: Requester, room_id: RoomId, request: PageRequest) -> dict[str, Any]:
         """A page of history in the form of /messages."""
@@ -92,10 +108,6 @@ class Read:
     def _fragments(self, shown: Sequence[Shown]) -> list[msgspec.Raw]:
         now_ms = self._clock.now_ms()
         return [self._client_events.fragment(one, now_ms, with_room=True) for one in shown]
-
-    def fragments(self, shown: Sequence[Shown]) -> list[msgspec.Raw]:
-        """Shown events as JSON, each with its room's id."""
-        return self._fragments(shown)
 
     def _fragment(self, shown: Shown) -> msgspec.Raw:
         return self._fragments([shown])[0]

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.filters import RoomEventFilter
 from oriz_matrix.protocol.identifiers import RoomId
 from oriz_matrix.protocol.tokens import PageToken, before
@@ -16,8 +17,9 @@ from oriz_matrix.services.rooms import access
 from oriz_matrix.services.rooms.client_events import Shown, show, show_events
 from oriz_matrix.services.sync.window import Window
 from oriz_matrix.storage import events, interning, membership, room_state, rooms, timeline
+from oriz_matrix.storage.caches import StateAt
 from oriz_matrix.storage.membership import Membership
-from oriz_matrix.storage.rooms import Room, StateAt
+from oriz_matrix.storage.rooms import Room
 from oriz_matrix.storage.timeline import Entry, Place
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import EventNid, Position, RoomNid, StateKeyNid
@@ -100,7 +102,9 @@ def _rooms(
         stay
         for stay in stays
         if window.filter.room.allows_room(names[stay.room])
-        and (all_of_them or _is_fresh(window, stay) or window.touched.rooms is None or stay.room in window.touched.rooms)
+        and (
+            all_of_them or _is_fresh(window, stay) or window.touched.rooms is None or stay.room in window.touched.rooms
+        )
     ]
     rows = rooms.get(tx, [stay.room for stay in wanted]) if wanted else {}
     return [
@@ -224,5 +228,5 @@ def _passes(wanted: RoomEventFilter, shown: Shown) -> bool:
     return wanted.allows_event(event.room_id, event.type, event.sender, event.content)
 
 
-def _passes_event(wanted: RoomEventFilter, room_id: RoomId, event: events.Event) -> bool:
+def _passes_event(wanted: RoomEventFilter, room_id: RoomId, event: Event) -> bool:
     return wanted.allows_event(room_id, event.type, event.sender, event.content)

@@ -180,7 +180,7 @@ class Postgres:
         def work() -> None:
             try:
                 result = self._attempts(run)
-            except BaseException as error:  # noqa: BLE001 - whatever it is, the waiter must hear of it
+            except BaseException as error:
                 done(None, _meaning(error))
             else:
                 done(result, None)

@@ -197,7 +197,7 @@ class Sqlite:
             finally:
                 connection.rollback()
             transaction.committed()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the waiter must hear of it
+        except BaseException as error:
             done(None, _meaning(error))
         else:
             done(result, None)
@@ -209,7 +209,7 @@ class Sqlite:
             with connection.transaction():
                 for job, _ in jobs:
                     outcomes.append(self._member(connection, job))
-        except BaseException as error:  # noqa: BLE001 - nothing was committed, so every waiter must hear of it
+        except BaseException as error:
             for _, done in jobs:
                 done(None, _meaning(error))
             return
@@ -227,7 +227,7 @@ class Sqlite:
                 return transaction, job(transaction), None
         except sqlite3.OperationalError:
             raise  # the disk is full or the file is gone: the whole group fails
-        except BaseException as error:  # noqa: BLE001 - this member fails alone
+        except BaseException as error:
             return transaction, None, _meaning(error)
 
 

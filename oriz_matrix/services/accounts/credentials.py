@@ -1,4 +1,4 @@
-"""What registration and login answer with: the user, and the session's token and device."""
+"""What a client gets by registering or logging in, in the form of the API's answers."""
 
 from typing import Self
 
@@ -8,8 +8,8 @@ from oriz_matrix.protocol.identifiers import DeviceId, ServerName, UserId, domai
 from oriz_matrix.services.accounts.sessions import Opened
 
 
-class SessionResponse(msgspec.Struct, omit_defaults=True):
-    """The answer of POST /login and POST /register; `home_server` is for clients from before v1."""
+class Credentials(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A user, and their session's token and device unless none was wanted; `home_server` is for very old clients."""
 
     user_id: UserId
     home_server: ServerName
@@ -18,7 +18,7 @@ class SessionResponse(msgspec.Struct, omit_defaults=True):
 
     @classmethod
     def of(cls, user_id: UserId, opened: Opened | None) -> Self:
-        """The answer for a user with or without a session."""
+        """The credentials of a user with or without a session."""
         if opened is None:
             return cls(user_id, domain_of(user_id))
         return cls(user_id, domain_of(user_id), opened.access_token, opened.device_id)

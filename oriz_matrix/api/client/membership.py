@@ -1,0 +1,81 @@
+"""Entering and leaving rooms. Client-server API, "Room membership"."""
+
+import msgspec
+
+from oriz_matrix.api.client.create_room import RoomIdResponse
+from oriz_matrix.protocol.errors import Forbidden
+from oriz_matrix.protocol.identifiers import RoomId
+from oriz_matrix.web import endpoint
+from oriz_matrix.web.calls import UserCall
+from oriz_matrix.web.endpoint import CLIENT_R0_V3, Auth
+from oriz_matrix.web.limits import Limit
+
+
+class JoinBody(msgspec.Struct, kw_only=True):
+    """The body of a join."""
+
+    reason: str | None = None
+    third_party_signed: dict[str, object] | None = None
+
+
+class JoinQuery(msgspec.Struct):
+    """The servers through which a room may be joined; unused while all rooms are here."""
+
+    via: list[str] = []
+    server_name: list[str] = []
+
+
+class LeaveBody(msgspec.Struct):
+    """The body of a leave."""
+
+    reason: str | None = None
+
+
+class InviteBody(msgspec.Struct, kw_only=True):
+    """The body of an invite: of a user, or of a third-party identifier."""
+
+    user_id: str | None = None
+    reason: str | None = None
+    id_server: str | None = None
+    medium: str | None = None
+    address: str | None = None
+
+
+class JoinedRooms(msgspec.Struct):
+    """The rooms that a user is in."""
+
+    joined_rooms: list[RoomId]
+
+
+@endpoint.post("/join/{room}", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.JOINS, guests=True)
+async def join(call: UserCall, room: str, query: JoinQuery, body: JoinBody) -> RoomIdResponse:
+    """POST /join/{roomIdOrAlias}."""
+    return RoomIdResponse(await call.services.membership.join(call.requester, room, body.reason))
+
+
+@endpoint.post("/rooms/{room_id}/join", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.JOINS, guests=True)
+async def join_by_id(call: UserCall, room_id: RoomId, body: JoinBody) -> RoomIdResponse:
+    """POST /rooms/{roomId}/join."""
+    return RoomIdResponse(await call.services.membership.join(call.requester, room_id, body.reason))
+
+
+@endpoint.post("/rooms/{room_id}/leave", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.GENERAL, guests=True)
+async def leave(call: UserCall, room_id: RoomId, body: LeaveBody) -> dict[str, str]:
+    """POST /rooms/{roomId}/leave."""
+    await call.services.membership.leave(call.requester, room_id, body.reason)
+    return {}
+
+
+@endpoint.post("/rooms/{room_id}/invite", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.INVITES)
+async def invite(call: UserCall, room_id: RoomId, body: InviteBody) -> dict[str, str]:
+    """POST /rooms/{roomId}/invite."""
+    if body.user_id is None:
+        raise Forbidden("user_id is missing, and this server has no identity server to ask for others")
+    await call.services.membership.invite(call.requester, room_id, body.user_id, body.reason)
+    return {}
+
+
+@endpoint.get("/joined_rooms", versions=CLIENT_R0_V3, auth=Auth.USER)
+async def joined_rooms(call: UserCall) -> JoinedRooms:
+    """GET /joined_rooms."""
+    return JoinedRooms(await call.services.membership.joined(call.requester))

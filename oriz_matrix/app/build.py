@@ -1,0 +1,110 @@
+"""Config → services → application, every object constructed once, in the order in which they depend on each other."""
+
+from dataclasses import dataclass
+
+from oriz_matrix.api import admin, client, pages
+from oriz_matrix.base.clock import Clock
+from oriz_matrix.base.config.model import Config
+from oriz_matrix.base.ids import Ids
+from oriz_matrix.base.metrics import Metrics
+from oriz_matrix.protocol.identifiers import ServerName
+from oriz_matrix.protocol.signing import SigningKey
+from oriz_matrix.services import Services
+from oriz_matrix.services.accounts.creation import Creation
+from oriz_matrix.services.accounts.interactive import Interactive, dummy
+from oriz_matrix.services.accounts.login import Login
+from oriz_matrix.services.accounts.passwords import Hasher, Passwords
+from oriz_matrix.services.accounts.register import Register
+from oriz_matrix.services.accounts.sessions import Sessions
+from oriz_matrix.services.accounts.shared_secret import Nonces, SharedSecret
+from oriz_matrix.services.capabilities import Capabilities
+from oriz_matrix.services.changes import Changes
+from oriz_matrix.services.creation.create import Create
+from oriz_matrix.services.filters import Filters
+from oriz_matrix.services.membership.change import Membership
+from oriz_matrix.services.push_rules import PushRules
+from oriz_matrix.services.receipts import Receipts
+from oriz_matrix.services.rooms.append import Append
+from oriz_matrix.services.rooms.client_events import ClientEvents
+from oriz_matrix.services.rooms.prepare import Prepare
+from oriz_matrix.services.rooms.read import Read
+from oriz_matrix.services.rooms.send import Send
+from oriz_matrix.services.sync.respond import Sync
+from oriz_matrix.services.typing_notices import TypingNotices
+from oriz_matrix.storage.database import Database
+from oriz_matrix.storage.dialects import Dialect
+from oriz_matrix.web import endpoint
+from oriz_matrix.web.application import Application
+from oriz_matrix.web.authentication import Gate
+from oriz_matrix.web.limits import Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """What a process starts and stops, in this order and the reverse."""
+
+    database: Database
+    changes: Changes
+    typing_notices: TypingNotices
+    passwords: Passwords
+    application: Application
+    metrics: Metrics
+
+
+def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: Ids) -> Server:
+    """Constructs everything; nothing runs yet."""
+    metrics = Metrics()
+    server_name = ServerName(config.server_name)
+    database = Database(dialect, metrics.observe_transaction)
+    changes = Changes(database)
+
+    sessions = Sessions(database, clock, ids)
+    changes.listen(sessions.on_change)
+    passwords = Passwords(Hasher(config.passwords))
+    creation = Creation(database, clock, sessions)
+    interactive = Interactive(database, clock, ids, {"m.login.dummy": dummy})
+
+    prepare = Prepare(clock, server_name, key)
+    append = Append(database, changes, prepare)
+    client_events = ClientEvents()
+    typing_notices = TypingNotices(database, changes, clock)
+
+    services = Services(
+        capabilities=Capabilities(config.rooms),
+        create=Create(database, changes, prepare, clock, ids, config.rooms.default_version),
+        filters=Filters(database),
+        login=Login(database, passwords, sessions, server_name),
+        membership=Membership(database, append, server_name),
+        push_rules=PushRules(database),
+        read=Read(database, changes, client_events, clock),
+        receipts=Receipts(database, changes, clock),
+        register=Register(creation, passwords, interactive, ids, config.registration, server_name),
+        send=Send(append),
+        sessions=sessions,
+        shared_secret=SharedSecret(
+            Nonces(database, clock, ids), creation, passwords, config.registration.shared_secret, server_name
+        ),
+        sync=Sync(database, changes, client_events, clock),
+        typing_notices=typing_notices,
+    )
+
+    gate = Gate(
+        services,
+        sessions,
+        Limits(config.limits.rates.by_kind(), clock),
+        clock,
+        token_in_query=config.sessions.query_string_tokens,
+    )
+    endpoints = [
+        *endpoint.declared(*client.MODULES, *admin.MODULES),
+        *pages.operations(metrics, database.is_reachable),
+        *(pages.well_known(config.public_base_url) if config.public_base_url else ()),
+    ]
+    return Server(
+        database=database,
+        changes=changes,
+        typing_notices=typing_notices,
+        passwords=passwords,
+        application=Application(endpoints, config.listeners, gate, config.limits, metrics),
+        metrics=metrics,
+    )

@@ -1,0 +1,84 @@
+"""Opens the configured database: at the start of a server, and for a command that changes something beside it."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from oriz_matrix.base.clock import Clock
+from oriz_matrix.base.config.model import Config, Engine
+from oriz_matrix.storage import migrate, positions
+from oriz_matrix.storage.caches import Caches
+from oriz_matrix.storage.dialects import Dialect, Session
+from oriz_matrix.storage.dialects.postgresql import Postgres
+from oriz_matrix.storage.dialects.sqlite import Sqlite
+from oriz_matrix.storage.errors import StorageError
+from oriz_matrix.storage.transaction import Transaction
+
+T = TypeVar("T")
+
+
+class OtherServer(StorageError):
+    """The database belongs to a server of another name, which is in every event and can never be changed."""
+
+
+class NotUpgraded(StorageError):
+    """The database was made by an older Oriz, and upgrading it is not for a command to decide."""
+
+
+def open_dialect(config: Config, clock: Clock) -> Dialect:
+    """The database, made or upgraded, named, with its positions raised to the clock; its threads are not started.
+
+    Raises OtherServer, TooNew, DatabaseUnavailable, and OSError where the data folder cannot be made.
+    """
+    dialect = _dialect(config)
+    with dialect.session() as session:
+        migrate.upgrade(dialect, session)
+        with session.transaction():
+            _claim(Transaction(session, Caches()), config, clock)
+        positions.raise_to_clock(session, clock.now_ms())
+    return dialect
+
+
+def upgrade(config: Config) -> list[str]:
+    """Runs the schema steps that are missing, makes the database if there is none; the names of the steps."""
+    dialect = _dialect(config)
+    with dialect.session() as session:
+        return migrate.upgrade(dialect, session)
+
+
+def change(config: Config, clock: Clock, job: Callable[[Transaction], T]) -> T:
+    """Runs `job` in one transaction, whether a server runs on the database or not; makes the database if there is none.
+
+    Raises what `open_dialect` raises, and NotUpgraded.
+    """
+    dialect = _dialect(config)
+    with dialect.session() as session:
+        _require_schema(dialect, session)
+        with session.transaction():
+            tx = Transaction(session, Caches())
+            _claim(tx, config, clock)
+            return job(tx)
+
+
+def _dialect(config: Config) -> Dialect:
+    config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings = config.database
+    if settings.engine is Engine.SQLITE:
+        return Sqlite(config.sqlite_path, Caches(), settings.read_threads)
+    assert settings.url is not None, "the configuration was checked"
+    return Postgres(settings.url.reveal(), Caches(), settings.read_threads)
+
+
+def _require_schema(dialect: Dialect, session: Session) -> None:
+    if migrate.is_new(session):
+        migrate.upgrade(dialect, session)
+    elif migrate.missing(session):
+        raise NotUpgraded("the database was made by an older Oriz; start the server, or run `oriz database upgrade`")
+
+
+def _claim(tx: Transaction, config: Config, clock: Clock) -> None:
+    held = migrate.claim_name(tx, config.server_name, clock.now_ms())
+    if held != config.server_name:
+        raise OtherServer(
+            f"the database belongs to the server {held}, and server_name says {config.server_name}; "
+            "a server's name can never be changed"
+        )

@@ -1,0 +1,85 @@
+"""One process of the server: start, serve until told to stop, drain."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from oriz_matrix.app.build import Server, build
+from oriz_matrix.app.database import open_dialect
+from oriz_matrix.base import metrics, signing_key
+from oriz_matrix.base.clock import Clock
+from oriz_matrix.base.config.model import Config
+from oriz_matrix.base.ids import Ids
+from oriz_matrix.protocol.signing import SigningKey
+
+DRAIN_SECONDS = 20
+SWITCH_INTERVAL_S = 0.0005
+"""How long a thread may keep the interpreter lock: storage threads must not wait behind one that computes."""
+
+log = structlog.get_logger()
+
+
+def serve(config: Config, on_ready: Callable[[list[str]], None]) -> None:
+    """Serves until SIGTERM or SIGINT; `on_ready` hears the addresses. Raises OSError and StorageError at start."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    clock, ids = Clock(), Ids()
+    dialect = open_dialect(config, clock)
+    server = build(config, dialect, own_key(config, ids), clock, ids)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_run(server, on_ready))
+
+
+def own_key(config: Config, ids: Ids) -> SigningKey:
+    """The server's signing key, made at the first start."""
+    with suppress(FileExistsError):
+        return signing_key.create(config.signing_key_path, ids)
+    return signing_key.read(config.signing_key_path)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it is installed (the extra `fast`)."""
+    try:
+        import uvloop  # noqa: PLC0415 - an extra
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def start(server: Server) -> None:
+    """Starts everything; what fails is raised, and nothing is left running."""
+    server.database.start()
+    try:
+        await server.changes.start()
+        await server.typing_notices.start()
+        await server.application.start()
+    except BaseException:
+        await stop(server)
+        raise
+
+
+async def stop(server: Server) -> None:
+    """Lets requests finish, wakes those who only wait, then closes the database."""
+    await server.changes.stop()
+    await server.application.drain(DRAIN_SECONDS)
+    await server.typing_notices.stop()
+    server.passwords.close()
+    await server.database.stop()
+
+
+async def _run(server: Server, on_ready: Callable[[list[str]], None]) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await start(server)
+    watch = asyncio.create_task(metrics.watch_loop(server.metrics))
+    on_ready(server.application.addresses)
+    await stopped.wait()
+    log.info("stopping")
+    watch.cancel()
+    await stop(server)

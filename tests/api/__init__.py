@@ -1,0 +1,1 @@
+"""The APIs through HTTP, with the whole server in process."""
