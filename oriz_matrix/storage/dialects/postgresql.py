@@ -30,6 +30,7 @@ MARK_SPACE = 0x4F52 << 48
 SCHEMA_LOCK = 0x4F53 << 48
 ATTEMPTS = 5
 SETTINGS = "-c idle_in_transaction_session_timeout=60000 -c statement_timeout=120000"
+_ANY = re.compile(r"= ANY\(:(\w+)\)")
 _PLACEHOLDER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 
 DRAW = f"""
@@ -51,9 +52,9 @@ WRITE = b"BEGIN"
 
 
 @lru_cache(maxsize=2048)
-def _translate(sql: str) -> str:
-    """The statement with psycopg's placeholders."""
-    return _PLACEHOLDER.sub(r"%(\1)s", sql.replace("%", "%%"))
+def _translate(sql: str) -> tuple[str, tuple[str, ...]]:
+    """The statement with psycopg's placeholders, and the names of the parameters that are lists."""
+    return _PLACEHOLDER.sub(r"%(\1)s", sql.replace("%", "%%")), tuple(_ANY.findall(sql))
 
 
 class PostgresConnection:
@@ -64,16 +65,22 @@ class PostgresConnection:
         self._db.adapters.register_dumper(int, Int8BinaryDumper)
         self._cursor = self._db.cursor(binary=True)
 
+    def _execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
+        text, lists = _translate(sql)
+        if lists:  # psycopg would make a composite value of a tuple
+            parameters = {**parameters, **{name: list(parameters[name]) for name in lists}}
+        self._cursor.execute(cast("Any", text), parameters)
+
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
-        self._cursor.execute(cast("Any", _translate(sql)), parameters)
+        self._execute(sql, parameters)
         return self._cursor.fetchall()
 
     def run(self, sql: str, parameters: Mapping[str, Any]) -> int:
-        self._cursor.execute(cast("Any", _translate(sql)), parameters)
+        self._execute(sql, parameters)
         return self._cursor.rowcount
 
     def many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._cursor.executemany(cast("Any", _translate(sql)), rows)
+        self._cursor.executemany(cast("Any", _translate(sql)[0]), rows)
 
     def draw(self, count: int) -> list[Position]:
         return [Position(value) for (value,) in self.rows(DRAW, {"count": count})]

@@ -9,9 +9,11 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 
 import * as sdk from "matrix-js-sdk";
+import { logger as sharedLogger } from "matrix-js-sdk/lib/logger.js";
 
 const PASSWORD = "correct horse battery staple";
 const PATIENCE_MS = 15_000;
+sharedLogger.setLevel("error");
 
 /** The library tells its every step; of that a play wants to hear nothing but what went wrong. */
 const logger = { trace() {}, debug() {}, info() {}, warn() {}, error: console.error, getChild: () => logger };

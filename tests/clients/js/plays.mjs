@@ -135,4 +135,5 @@ if (url === undefined) {
 } else {
     await withTwoPeople(url, plays[name]);
     console.log(`the end of: ${name}`);
+    process.exit(); // timers of the library would hold the process for another minute
 }
