@@ -1,8 +1,8 @@
 """The one reader of recent changes: who waits for something hears of it here, and only here.
 
 On a local commit, or each second, it reads the settled position and the changes up to there, appends them to a bounded
-ring and wakes the channels that they touch. Because rows are read and not told, a lost wake-up costs a second and never an
-event. Who waits registers first, then reads, then waits.
+ring and wakes the channels that they touch. Because rows are read and not told, a lost wake-up costs a second and never
+an event. Who waits registers first, then reads, then waits.
 """
 
 import asyncio
@@ -131,7 +131,7 @@ class Changes:
         return self._ring[bisect_right(self._ring, after, key=lambda change: change.position) :]
 
     def untouched(self, channels: Iterable[Channel], after: Position) -> bool:
-        """Whether nothing changed on these channels after a position; False when the ring does not reach back so far."""
+        """Whether nothing changed on these channels after a position; False when the ring does not reach back."""
         return after >= self._start and all(self._last.get(channel, 0) <= after for channel in channels)
 
     def _unregister(self, waiter: Waiter) -> None:

@@ -1,5 +1,7 @@
 """Read receipts and the fully-read marker. Source: client-server API, "Receipts", "Read and unread markers"."""
 
+from typing import NamedTuple
+
 import msgspec
 
 from oriz_matrix.base.clock import Clock
@@ -41,23 +43,31 @@ class Receipts:
             await self._db.write(_mark_fully_read, requester.user_id, room_id, event_id)
         else:
             now_ms = self._clock.now_ms()
-            await self._db.write(_put, requester.user_id, room_id, kind, thread or "", event_id, now_ms)
+            read = _Read(kind, thread or "", event_id, now_ms)
+            await self._db.write(_put, requester.user_id, room_id, read)
         self._changes.poke()
 
 
-def _put(
-    tx: Transaction, user_id: UserId, room_id: RoomId, kind: str, thread: str, event_id: EventId, now_ms: int
-) -> None:
+class _Read(NamedTuple):
+    """What was read, and when (milliseconds)."""
+
+    kind: str
+    thread: str
+    event_id: EventId
+    ts: int
+
+
+def _put(tx: Transaction, user_id: UserId, room_id: RoomId, read: _Read) -> None:
     user = interning.user(tx, user_id)
     name = rooms.find(tx, room_id)
     now = membership.now(tx, user, name.nid) if name is not None else None
     if name is None or now is None or now.membership != "join":
         raise Forbidden("You are not in this room")
-    nid = events.find(tx, [event_id]).get(event_id)
+    nid = events.find(tx, [read.event_id]).get(read.event_id)
     entry = timeline.status(tx, nid) if nid is not None else None
     if entry is None or entry.room != name.nid:
         return
-    receipt = Receipt(name.nid, user, kind, thread, event_id, now_ms)
+    receipt = Receipt(name.nid, user, *read)
     receipts.put(tx, receipt, (entry.position, entry.back), entry.unread)
 
 

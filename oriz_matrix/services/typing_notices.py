@@ -1,4 +1,4 @@
-"""Typing notices: who types, and that they stop when their time is over. Source: client-server API, "Typing Notifications"."""
+"""Typing notices: who types, until they stop or their time is over. Client-server API, "Typing Notifications"."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Accounts: the users of this server, hashes of their passwords, their flags. A name that was used is never free again."""
+"""Accounts: the users of this server, hashes of their passwords, their flags. A used name is never free again."""
 
 from typing import NamedTuple
 

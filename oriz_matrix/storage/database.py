@@ -1,4 +1,4 @@
-"""The database as services see it: `await db.read(fn, ...)` and `await db.write(fn, ...)`, one thread hop a transaction."""
+"""The database as services see it: `await db.read(fn, ...)`, `await db.write(fn, ...)`, one thread hop each."""
 
 import asyncio
 import time

@@ -1,7 +1,7 @@
 """Schema steps: numbered SQL files, each run once in a transaction of its own, under a lock.
 
-The first line of a step says `-- pre` (adds; safe before the new code runs) or `-- post` (drops; safe once the old code is
-gone), so that workers can be replaced one by one.
+The first line of a step says `-- pre` (adds; safe before the new code runs) or `-- post` (drops; safe once the old code
+is gone), so that workers can be replaced one by one.
 """
 
 import re
@@ -17,11 +17,12 @@ _NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 
 def steps() -> list[tuple[int, str, str]]:
     """(number, name, text) of every step, in order."""
-    found = []
-    for entry in resources.files("oriz_matrix.storage.schema").iterdir():
-        if match := _NAME.fullmatch(entry.name):
-            found.append((int(match[1]), match[2], entry.read_text(encoding="utf-8")))
-    return sorted(found)
+    entries = resources.files("oriz_matrix.storage.schema").iterdir()
+    return sorted(
+        (int(match[1]), match[2], entry.read_text(encoding="utf-8"))
+        for entry in entries
+        if (match := _NAME.fullmatch(entry.name))
+    )
 
 
 def is_new(session: Session) -> bool:

@@ -1,4 +1,4 @@
-"""Notices: what every worker must hear of and has no row of its own, such as a session that ended or an account made."""
+"""Notices: what every worker must hear of and has no row of its own, such as the end of a session."""
 
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import Position

@@ -83,7 +83,7 @@ def get(tx: Transaction, nids: Sequence[RoomNid]) -> dict[RoomNid, Room]:
 
 
 def hold(tx: Transaction, nid: RoomNid, seen: StateAt) -> Room:
-    """Holds the room row until the end of the transaction. Raises RoomMoved when the current state is another by now."""
+    """Holds the room row until the transaction ends. Raises RoomMoved when the current state is another by now."""
     sql = """
         SELECT nid, branch, state_at, latest, extremities, joined, invited, unread FROM rooms
         WHERE nid = :nid AND branch = :branch AND state_at = :state_at FOR UPDATE

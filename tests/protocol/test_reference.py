@@ -182,3 +182,16 @@ def test_random_rooms_are_judged_and_resolved_as_by_the_reference(
     candidates = sorted(world.room.known.keys() - {world.branches[0][CREATE]})
     world.room.refused = set(data.draw(st.lists(st.sampled_from(candidates), max_size=3)))
     world.merge(world.branches)
+    world.merge([data.draw(picked_states(world)) for _ in range(data.draw(st.integers(2, 3)))])
+
+
+@st.composite
+def picked_states(draw: st.DrawFn, world: World) -> StateMap:
+    """A state that no honest server has: for most keys the newest event, for some an older one or none."""
+    state = dict(world.branches[0])
+    for _ in range(draw(small)):
+        event = draw(st.sampled_from([e for e in world.room.known.values() if e.is_state and e.key != CREATE]))
+        state[event.key] = event.event_id
+    for key in draw(st.lists(st.sampled_from(sorted(state.keys() - {CREATE})), max_size=2)):
+        state.pop(key, None)
+    return state

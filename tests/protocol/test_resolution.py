@@ -84,13 +84,12 @@ def test_a_ban_beats_what_the_banned_does_meanwhile(version: RoomVersion) -> Non
 
 
 @versions(ALL[1:])
-def test_the_more_powerful_of_two_who_demote_each_other_wins(version: RoomVersion) -> None:
-    own = {} if version.privileged_creators else {ALICE: 100}
-    fork = Forked(version, users={**own, BOB: 100, CARL: 99})
-    by_carl = fork.power(fork.state, CARL, users={**own, BOB: 100, CARL: 99, DAVE: 99})
-    by_bob = fork.power(fork.state, BOB, users={**own, BOB: 100, CARL: 0})
-    merged = fork.resolve(after(fork.state, by_carl), after(fork.state, by_bob))
-    assert merged == after(fork.state, by_bob)
+def test_the_more_powerful_acts_first_though_it_came_later(version: RoomVersion) -> None:
+    fork = Forked(version)
+    by_bob = fork.member(fork.state, BOB, "ban", DAVE)
+    by_alice = fork.member(fork.state, ALICE, "ban", BOB)
+    merged = fork.resolve(after(fork.state, by_bob), after(fork.state, by_alice))
+    assert merged == after(fork.state, by_alice)
 
 
 @versions(ALL[1:])
@@ -134,16 +133,20 @@ def test_trap_22_msc4297_version_2_1_starts_from_the_empty_state(version: RoomVe
 
 @versions([V11, V12])
 def test_trap_22_msc4297_the_conflicted_subgraph_is_judged_too(version: RoomVersion) -> None:
-    """The demotion between the two conflicted events is agreed on; version 2.1 judges it all the same, in its place."""
+    """One side fell back to old levels. Bob's new ones rest on levels between, which all chains hold, so that they are
+    no part of the auth difference; version 2.1 finds them on the path between the two, and Bob keeps his power."""
     fork = Forked(version)
     own = {} if version.privileged_creators else {ALICE: 100}
-    first = fork.state[POWER_LEVELS]
-    between = fork.power(fork.state, ALICE, users={**own, BOB: 50}, kick=1)
+    old = fork.room.known[fork.state[POWER_LEVELS]]
+    between = fork.power(fork.state, ALICE, users={**own, BOB: 60}, events={"m.room.power_levels": 60})
     state = after(fork.state, between)
-    last = fork.power(state, ALICE, users={**own, BOB: 50}, kick=2)
-    sides = [{first}, {last.event_id}]
-    assert conflicted_subgraph(set().union(*sides), fork.room) == {first, between.event_id, last.event_id}
-    assert fork.resolve(fork.state, after(state, last))[POWER_LEVELS] == last.event_id
+    state = after(state, fork.member(state, CARL, "join"))
+    new = fork.power(state, BOB, kick=1)
+    subgraph = conflicted_subgraph({old.event_id, new.event_id}, fork.room)
+    paths = {old.event_id, between.event_id, new.event_id, fork.state[member_key(BOB)], fork.state[JOIN_RULES]}
+    assert subgraph == paths
+    winner = fork.resolve(after(state, old), after(state, new))[POWER_LEVELS]
+    assert winner == (new.event_id if version is V12 else old.event_id)
 
 
 @versions(ALL[1:])
@@ -154,6 +157,14 @@ def test_auth_events_stand_in_where_the_state_has_nothing_and_may_come_into_it(v
     merged = fork.resolve(lost, after(lost, topic))
     assert merged[TOPIC] == topic.event_id
     assert merged[member_key(BOB)] == fork.state[member_key(BOB)], "the auth difference is part of the answer"
+
+
+@versions(ALL[1:])
+def test_what_all_states_agree_on_stays_whatever_the_auth_difference_holds(version: RoomVersion) -> None:
+    fork = Forked(version, state_default=0)
+    again = fork.member(fork.state, DAVE, "join")
+    topic = fork.topic(after(fork.state, again), DAVE)
+    assert fork.resolve(fork.state, after(fork.state, topic)) == after(fork.state, topic)
 
 
 @versions([V2, V12])
@@ -180,7 +191,8 @@ def test_version_1_the_chain_of_power_levels_stops_at_the_first_that_is_refused(
     fork = Forked(V1)
     demotes = fork.power(fork.state, ALICE, users={ALICE: 100})
     by_bob = fork.power(fork.state, BOB, kick=49)
-    merged = fork.resolve(after(fork.state, demotes), after(fork.state, by_bob))
+    again = fork.power(fork.state, ALICE, kick=48)
+    merged = fork.resolve(*(after(fork.state, e) for e in (demotes, by_bob, again)))
     assert merged == after(fork.state, demotes)
     assert fork.resolve(after(fork.state, by_bob), fork.state) == after(fork.state, by_bob)
 

@@ -18,13 +18,6 @@ class JoinBody(msgspec.Struct, kw_only=True):
     third_party_signed: dict[str, object] | None = None
 
 
-class JoinQuery(msgspec.Struct):
-    """The servers through which a room may be joined; unused while all rooms are here."""
-
-    via: list[str] = []
-    server_name: list[str] = []
-
-
 class LeaveBody(msgspec.Struct):
     """The body of a leave."""
 
@@ -48,7 +41,7 @@ class JoinedRooms(msgspec.Struct):
 
 
 @endpoint.post("/join/{room}", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.JOINS, guests=True)
-async def join(call: UserCall, room: str, query: JoinQuery, body: JoinBody) -> RoomIdResponse:
+async def join(call: UserCall, room: str, body: JoinBody) -> RoomIdResponse:
     """POST /join/{roomIdOrAlias}."""
     return RoomIdResponse(await call.services.membership.join(call.requester, room, body.reason))
 

@@ -211,9 +211,8 @@ def _create_content(plan: _Plan) -> dict[str, Any]:
         if plan.preset is Preset.TRUSTED_PRIVATE_CHAT:
             creators = [*creators, *plan.invited]
         if creators:
-            content["additional_creators"] = [
-                user for user in dict.fromkeys(parse_user_id(u, "additional_creators") for u in creators)
-            ]
+            parsed = [parse_user_id(user, "creation_content.additional_creators") for user in creators]
+            content["additional_creators"] = list(dict.fromkeys(parsed))
     return content
 
 

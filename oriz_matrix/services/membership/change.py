@@ -1,6 +1,7 @@
 """Changes of membership by local users: join, leave, invite, kick, ban, unban, knock.
 
-What is allowed is decided by the room's authorization rules when the event is appended; here stands what they do not say.
+What is allowed is decided by the room's authorization rules when the event is appended; here stands what they do not
+say.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,7 @@
 """Who may look into a room, and what of it: the doors of every read."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from oriz_matrix.protocol.errors import Forbidden
@@ -38,7 +39,7 @@ def view(tx: Transaction, user: UserNid, room_id: RoomId) -> View:
     if any(stay.membership == "join" for stay in stays):
         end = next(
             later.since
-            for earlier, later in reversed(list(zip(stays, stays[1:], strict=False)))
+            for earlier, later in reversed(list(pairwise(stays)))
             if earlier.membership == "join"
         )
         return View(name, room, stays[-1].membership, StateAt(room.current.branch, end), end)

@@ -1,8 +1,8 @@
 """How a room gets a new event: prepare outside, then compare-and-append in one short transaction.
 
-The room's current state is all that is compared. In one process the room's lock keeps its events in a straight line; two
-processes may make a small fork with the same state, which the next event joins; only changes of state race, and the one
-that loses is prepared again.
+The room's current state is all that is compared. In one process the room's lock keeps its events in a straight line;
+two processes may make a small fork with the same state, which the next event joins; only changes of state race, and the
+one that loses is prepared again.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ RACES = 10
 
 
 class Snapshot(NamedTuple):
-    """A room as an event is prepared against it: `state` holds what authorizes it, `redacts` the event that it redacts."""
+    """A room as an event is prepared against it: `state` authorizes it, `redacts` is the event that it redacts."""
 
     name: RoomName
     room: Room

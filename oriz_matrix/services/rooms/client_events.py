@@ -1,7 +1,7 @@
 """Events as clients see them: serialised once without what differs by reader, in a bounded cache, as bytes.
 
-`unsigned` (age, membership, previous content, what redacted it, transaction id) differs by reader and moment and is put in
-behind. Source: client-server API, "Room Event Format".
+`unsigned` (age, membership, previous content, what redacted it, transaction id) differs by reader and moment and is put
+in behind. Source: client-server API, "Room Event Format".
 """
 
 from collections.abc import Iterable, Mapping, Sequence

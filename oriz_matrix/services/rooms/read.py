@@ -1,4 +1,4 @@
-"""What is read of a room: one event, its state, its members, its history. Each is bounded by what the reader may see."""
+"""What is read of a room: one event, its state, members, history; each bounded by what the reader may see."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -25,8 +25,6 @@ from oriz_matrix.storage.types import Position
 CHUNK = 100
 MAX_LOOKED_AT = 5_000
 """Events that one request looks at while a filter drops most of them."""
-
-START = Place(-1)
 
 
 class Page(NamedTuple):
@@ -167,12 +165,15 @@ def _messages(tx: Transaction, requester: Requester, room_id: RoomId, request: P
     start = request.start
     if start is None:
         start = last if request.backwards else PageToken(0, 0)
-    walk = _backwards if request.backwards else _forwards
+    if request.backwards:
+        walk, stop = _backwards, request.to or PageToken(-1)
+    else:
+        walk, stop = _forwards, min(request.to or last, last)
     sight = access.sight(tx, requester.user, view.room)
     found: list[Entry] = []
     place, looked_at, more = min(start, last), 0, True
     while more and len(found) < request.limit and looked_at < MAX_LOOKED_AT:
-        entries = walk(tx, view, place, request, last)
+        entries = walk(tx, view, place, stop)
         more = len(entries) == CHUNK
         looked_at += len(entries)
         bodies = events.load(tx, [entry.event for entry in entries])
@@ -192,18 +193,16 @@ def _messages(tx: Transaction, requester: Requester, room_id: RoomId, request: P
     return Page(start, end if found or more else None, shown, members)
 
 
-def _backwards(
-    tx: Transaction, view: access.View, place: PageToken, request: PageRequest, last: PageToken
-) -> list[Entry]:
-    stop = START if request.to is None else Place(request.to.position, request.to.back)
-    return timeline.before(tx, view.name.nid, Place(place.position, place.back), stop, CHUNK)
+def _backwards(tx: Transaction, view: access.View, place: PageToken, stop: PageToken) -> list[Entry]:
+    return timeline.before(tx, view.name.nid, _place(place), _place(stop), CHUNK)
 
 
-def _forwards(
-    tx: Transaction, view: access.View, place: PageToken, request: PageRequest, last: PageToken
-) -> list[Entry]:
-    stop = last if request.to is None else min(request.to, last)
-    return timeline.after(tx, view.name.nid, Place(place.position, place.back), Place(stop.position, stop.back), CHUNK)
+def _forwards(tx: Transaction, view: access.View, place: PageToken, stop: PageToken) -> list[Entry]:
+    return timeline.after(tx, view.name.nid, _place(place), _place(stop), CHUNK)
+
+
+def _place(token: PageToken) -> Place:
+    return Place(token.position, token.back)
 
 
 def _senders(tx: Transaction, view: access.View, shown: Sequence[Shown], requester: Requester) -> list[Shown]:

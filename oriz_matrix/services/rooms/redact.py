@@ -1,7 +1,7 @@
 """Redactions: which event a local user may redact.
 
-From room version 3 on the authorization rules let every redaction pass, so the right is decided here, and what an accepted
-redaction takes away is decided when it is applied. A redaction acts in its own room only.
+From room version 3 on the authorization rules let every redaction pass, so the right is decided here, and what an
+accepted redaction takes away is decided when it is applied. A redaction acts in its own room only.
 """
 
 from collections.abc import Mapping

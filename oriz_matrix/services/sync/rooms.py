@@ -48,7 +48,7 @@ class SyncRoom:
     timeline: list[Shown] = field(default_factory=list)
     state: list[Shown] = field(default_factory=list)
     limited: bool = False
-    prev_batch: PageToken = PageToken(0)
+    prev_batch: PageToken = field(default=PageToken(0))
     members_changed: bool = False
 
 
@@ -179,7 +179,7 @@ def _state(
 ) -> dict[StateKeyNid, EventNid]:
     """What the client needs before the timeline: the whole state there, or what changed since it last asked.
 
-    State that changed without an event in this timeline (by a resolution, or by one that the filter drops) goes with it.
+    State that changed without an event in this timeline (by a resolution, or one that the filter drops) goes with it.
     """
     trunk = room.room.current.branch
     start = Position(entries[0].position - 1) if entries else upto
@@ -194,7 +194,7 @@ def _state(
         if event is not None and event not in in_timeline:
             found[key] = event
     room.members_changed = room.fresh or _has_members(tx, {*found, *later})
-    return {key: event for key, event in found.items()}
+    return found
 
 
 def _has_members(tx: Transaction, keys: set[StateKeyNid]) -> bool:

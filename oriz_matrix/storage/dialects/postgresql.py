@@ -26,17 +26,18 @@ from oriz_matrix.storage.transaction import Row, Transaction
 from oriz_matrix.storage.types import Position
 
 MARK_SPACE = 0x4F52 << 48
-"""The advisory lock keys of low-water marks: the high 16 bits are ours, the low 48 bits the mark (storage.positions)."""
+"""The keys of the advisory locks that are low-water marks: the high 16 bits are ours, the low 48 bits the mark."""
 SCHEMA_LOCK = 0x4F53 << 48
 ATTEMPTS = 5
 SETTINGS = "-c idle_in_transaction_session_timeout=60000 -c statement_timeout=120000"
 _ANY = re.compile(r"= ANY\(:(\w+)\)")
 _PLACEHOLDER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 
+# The numbers put into these two are constants of this file.
 DRAW = f"""
     WITH mark AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared({MARK_SPACE} | last_value) FROM positions)
     SELECT nextval('positions') FROM mark, generate_series(1, :count) ORDER BY 1
-"""
+"""  # noqa: S608
 SETTLED = f"""
     SELECT LEAST(seen.last_value, COALESCE((
         SELECT min((CAST(CAST(classid AS BIGINT) & 65535 AS BIGINT) << 32) | CAST(objid AS BIGINT))
@@ -45,7 +46,7 @@ SETTLED = f"""
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
             AND seen.last_value IS NOT NULL
     ), seen.last_value)) FROM (SELECT last_value FROM positions) seen
-"""
+"""  # noqa: S608
 
 READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 WRITE = b"BEGIN"
