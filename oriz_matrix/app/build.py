@@ -56,7 +56,7 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
     metrics = Metrics()
     server_name = ServerName(config.server_name)
     database = Database(dialect, metrics.observe_transaction)
-    changes = Changes(database)
+    changes = Changes(database, clock)
 
     sessions = Sessions(database, clock, ids)
     changes.listen(sessions.on_change)
@@ -65,7 +65,7 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
     interactive = Interactive(database, clock, ids, {"m.login.dummy": dummy})
 
     prepare = Prepare(clock, server_name, key)
-    append = Append(database, changes, prepare)
+    append = Append(database, changes, prepare, metrics.events_appended.inc)
     client_events = ClientEvents()
     typing_notices = TypingNotices(database, changes, clock)
 
@@ -84,9 +84,13 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
         shared_secret=SharedSecret(
             Nonces(database, clock, ids), creation, passwords, config.registration.shared_secret, server_name
         ),
-        sync=Sync(database, changes, client_events, clock),
+        sync=Sync(database, changes, sessions, client_events, clock),
         typing_notices=typing_notices,
     )
+
+    metrics.watch_caches([*database.caches.all(), client_events.heads])
+    metrics.sync_waiters.set_function(lambda: changes.waiting)
+    metrics.settled_lag_seconds.set_function(lambda: changes.silent_seconds)
 
     gate = Gate(
         services,

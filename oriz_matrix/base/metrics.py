@@ -5,6 +5,8 @@ servers. `labels(...)` is a look-up under a lock, so whoever counts often asks f
 """
 
 import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -16,6 +18,10 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from oriz_matrix.base.cache import Cache
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -65,22 +71,12 @@ class Metrics:
             registry=registry,
             buckets=TRANSACTION_SECONDS,
         )
-        self.transaction_retries = Counter(
-            "oriz_transaction_retries", "Transactions begun again after a conflict", ["function"], registry=registry
-        )
-        self.settled_lag = Gauge(
-            "oriz_settled_lag", "Positions drawn and not yet settled, at the last look", registry=registry
-        )
-        self.cache_hits = Counter("oriz_cache_hits", "Look-ups that a cache answered", ["cache"], registry=registry)
-        self.cache_misses = Counter(
-            "oriz_cache_misses", "Look-ups that a cache could not answer", ["cache"], registry=registry
-        )
-        self.cache_size = Gauge("oriz_cache_size", "Weight of what a cache holds", ["cache"], registry=registry)
 
     def _declare_services(self) -> None:
         registry = self.registry
-        self.events_appended = Counter(
-            "oriz_events_appended", "Events appended to rooms", ["origin"], registry=registry
+        self.events_appended = Counter("oriz_events_appended", "Events of this server's users", registry=registry)
+        self.settled_lag_seconds = Gauge(
+            "oriz_settled_lag_seconds", "Time since recent changes were last read", registry=registry
         )
         self.sync_waiters = Gauge("oriz_sync_waiters", "Syncs waiting for something new", registry=registry)
 
@@ -88,9 +84,33 @@ class Metrics:
         """For `Database`: a transaction of this storage function is over."""
         self.transaction_seconds.labels(function).observe(seconds)
 
+    def watch_caches(self, caches: Iterable[Cache[Any, Any]]) -> None:
+        """Shows the figures of these caches whenever somebody looks."""
+        self.registry.register(_CacheCollector(list(caches)))
+
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format, of the type `CONTENT_TYPE`."""
         return generate_latest(self.registry)
+
+
+class _CacheCollector(Collector):
+    """The figures of caches, read when somebody looks."""
+
+    def __init__(self, caches: Sequence[Cache[Any, Any]]) -> None:
+        self._caches = caches
+
+    def collect(self) -> Iterator[Metric]:
+        hits = CounterMetricFamily("oriz_cache_hits", "Look-ups that a cache answered", labels=["cache"])
+        misses = CounterMetricFamily("oriz_cache_misses", "Look-ups that a cache could not answer", labels=["cache"])
+        weight = GaugeMetricFamily(
+            "oriz_cache_weight", "Entries of a cache, or bytes where it is bounded by them", labels=["cache"]
+        )
+        for cache in self._caches:
+            figures = cache.statistics()
+            hits.add_metric([figures.name], figures.hits)
+            misses.add_metric([figures.name], figures.misses)
+            weight.add_metric([figures.name], figures.weight)
+        yield from (hits, misses, weight)
 
 
 class RequestMeter:

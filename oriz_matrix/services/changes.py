@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
+from oriz_matrix.base.clock import Clock
 from oriz_matrix.storage import recent
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.errors import StorageError
@@ -67,13 +68,16 @@ class Waiter:
 class Changes:
     """The reader. `settled` is the position up to which everything is known here; it never goes back."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, clock: Clock) -> None:
         self._db = db
+        self._clock = clock
+        self._read_at = clock.monotonic()
         self.settled = Position(0)
         self._ring: list[Change] = []
         self._start = Position(0)  # the ring holds everything after this
         self._last: dict[Channel, Position] = {}
         self._waiters: defaultdict[Channel, set[Waiter]] = defaultdict(set)
+        self._registered: set[Waiter] = set()
         self._listeners: list[Callable[[Change], None]] = []
         self._running: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
@@ -93,16 +97,15 @@ class Changes:
     async def stop(self) -> None:
         """Wakes everybody who waits; they answer with what they have."""
         self.stopping = True
-        for waiters in list(self._waiters.values()):
-            for waiter in list(waiters):
-                waiter.wake()
+        for waiter in list(self._registered):
+            waiter.wake()
         if self._loop_task is not None:
             self._loop_task.cancel()
             await asyncio.gather(self._loop_task, return_exceptions=True)
 
     def poke(self) -> None:
         """Something was committed here: read soon, if anybody waits."""
-        if self._waiters:
+        if self._registered:
             self._poked.set()
 
     async def catch_up(self) -> Position:
@@ -115,14 +118,20 @@ class Changes:
     def register(self, channels: Iterable[Channel]) -> Waiter:
         """A waiter that is woken by what is read from now on; use as a context manager."""
         waiter = Waiter(self._unregister, frozenset(channels))
+        self._registered.add(waiter)
         for channel in waiter.channels:
             self._waiters[channel].add(waiter)
         return waiter
 
     @property
     def waiting(self) -> int:
-        """How many channels somebody waits for."""
-        return len(self._waiters)
+        """How many wait."""
+        return len(self._registered)
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long ago recent changes were last read: seconds, a few at most while the database answers."""
+        return self._clock.monotonic() - self._read_at
 
     def since(self, after: Position) -> list[Change] | None:
         """The changes after a position up to the settled one, or None when the ring does not reach back so far."""
@@ -135,6 +144,7 @@ class Changes:
         return after >= self._start and all(self._last.get(channel, 0) <= after for channel in channels)
 
     def _unregister(self, waiter: Waiter) -> None:
+        self._registered.discard(waiter)
         for channel in waiter.channels:
             waiters = self._waiters[channel]
             waiters.discard(waiter)
@@ -165,6 +175,7 @@ class Changes:
 
     def _publish(self, settled: Position, changes: list[Change]) -> None:
         self.settled = max(self.settled, settled)
+        self._read_at = self._clock.monotonic()
         woken: set[Waiter] = set()
         for change in changes:
             for listener in self._listeners:

@@ -1,6 +1,6 @@
 """What storage keeps in memory: values that cannot change, published only after the commit that made them."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from oriz_matrix.base.cache import Cache
 from oriz_matrix.protocol.events import Event, StateKey
@@ -42,3 +42,7 @@ class Caches:
         self.state_keys: Cache[StateKeyNid, StateKey] = Cache("state_keys", names)
         self.branches: Cache[BranchNid, Branch] = Cache("branches", names)
         self.events: Cache[EventNid, Event] = Cache("events", events)
+
+    def all(self) -> list[Cache[Any, Any]]:
+        """Every cache, for the metrics."""
+        return list(vars(self).values())

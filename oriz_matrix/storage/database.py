@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from oriz_matrix.storage.caches import Caches
 from oriz_matrix.storage.dialects import Dialect
 from oriz_matrix.storage.errors import StorageError
 from oriz_matrix.storage.transaction import Transaction
@@ -29,6 +30,11 @@ class Database:
     def __init__(self, dialect: Dialect, observe: Observer = _ignore) -> None:
         self._dialect = dialect
         self._observe = observe
+
+    @property
+    def caches(self) -> Caches:
+        """What storage keeps in memory, for the metrics."""
+        return self._dialect.caches
 
     def start(self) -> None:
         """Starts the storage threads."""

@@ -70,6 +70,11 @@ def find(tx: Transaction, token_hash: bytes) -> Session | None:
     return None if row is None else Session(*row[:7], *map(bool, row[7:]))
 
 
+def is_open(tx: Transaction, session: int) -> bool:
+    """Whether a session has not ended."""
+    return tx.value("SELECT 1 FROM sessions WHERE nid = :session", session=session) is not None
+
+
 def seen(tx: Transaction, device: DeviceNid, now_ms: int, ip: str | None) -> None:
     """Remembers when a device was used last, and from where if that is known."""
     sql = """

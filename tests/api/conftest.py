@@ -8,7 +8,7 @@ import pytest
 from oriz_matrix.base.config.model import Config
 from tests.support.databases import Databases
 from tests.support.in_process import Homeserver, homeserver, open_config
-from tests.support.stores import ENGINES
+from tests.support.stores import ENGINES, schema_template
 
 
 @pytest.fixture(params=ENGINES)
@@ -17,7 +17,7 @@ def config(request: pytest.FixtureRequest, tmp_path: Path, postgres: Databases) 
     if request.param == "sqlite":
         yield open_config(tmp_path, None)
         return
-    with postgres.database() as url:
+    with postgres.database(schema_template(postgres)) as url:
         yield open_config(tmp_path, url)
 
 

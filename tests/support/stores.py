@@ -24,9 +24,13 @@ def new_dialect(engine: str, folder: Path, databases: Databases) -> Iterator[Dia
         _upgrade(dialect)
         yield dialect
         return
-    template = databases.template("schema", lambda url: _upgrade(Postgres(url, Caches(), THREADS)))
-    with databases.database(template) as url:
+    with databases.database(schema_template(databases)) as url:
         yield Postgres(url, Caches(), THREADS)
+
+
+def schema_template(databases: Databases) -> str:
+    """The name of a PostgreSQL database with the whole schema, to be copied."""
+    return databases.template("schema", lambda url: _upgrade(Postgres(url, Caches(), THREADS)))
 
 
 @asynccontextmanager

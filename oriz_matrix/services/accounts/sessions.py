@@ -119,6 +119,11 @@ class Sessions:
         await self._db.write(sessions.end_all, user)
         self.forget(user)
 
+    async def require_open(self, requester: Requester) -> None:
+        """Raises UnknownToken when the requester's session has ended meanwhile: for those who wait long."""
+        if not await self._db.read(sessions.is_open, requester.session):
+            raise UnknownToken(soft_logout=False)
+
     def forget(self, user: UserNid) -> None:
         """Reads anew what the tokens of a user stand for; what is being read at this moment is void too."""
         self._times_forgotten += 1

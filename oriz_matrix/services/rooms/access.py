@@ -37,11 +37,7 @@ def view(tx: Transaction, user: UserNid, room_id: RoomId) -> View:
     if now is not None and now.membership == "join":
         return View(name, room, "join", room.current, FOREVER)
     if any(stay.membership == "join" for stay in stays):
-        end = next(
-            later.since
-            for earlier, later in reversed(list(pairwise(stays)))
-            if earlier.membership == "join"
-        )
+        end = next(later.since for earlier, later in reversed(list(pairwise(stays))) if earlier.membership == "join")
         return View(name, room, stays[-1].membership, StateAt(room.current.branch, end), end)
     if history_visibility(current(tx, room, [HISTORY_VISIBILITY]).get(HISTORY_VISIBILITY)) == "world_readable":
         return View(name, room, now.membership if now else None, room.current, FOREVER)

@@ -6,7 +6,7 @@ one that loses is prepared again.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -67,10 +67,12 @@ def snapshot(tx: Transaction, room_id: RoomId, draft: Draft) -> Snapshot | Event
 class Append:
     """Appends events of local users to rooms."""
 
-    def __init__(self, db: Database, changes: Changes, prepare: Prepare) -> None:
+    def __init__(self, db: Database, changes: Changes, prepare: Prepare, count: Callable[[], None]) -> None:
+        """`count` is called for each event that was appended."""
         self._db = db
         self._changes = changes
         self._prepare = prepare
+        self._count = count
         self._locks: WeakValueDictionary[RoomId, asyncio.Lock] = WeakValueDictionary()
 
     async def local(self, room_id: RoomId, draft: Draft) -> EventId:
@@ -90,6 +92,7 @@ class Append:
                 except (RoomMoved, Duplicate):
                     continue
                 self._changes.poke()
+                self._count()
                 return new.event.event_id
         raise Unavailable("The room changes too fast, try again")
 

@@ -70,7 +70,7 @@ class ClientEvents:
     """Turns shown events into JSON."""
 
     def __init__(self) -> None:
-        self._heads: Cache[tuple[EventNid, bool], bytes] = Cache("client_events", CACHE_BYTES, weigh=len)
+        self.heads: Cache[tuple[EventNid, bool], bytes] = Cache("client_events", CACHE_BYTES, weigh=len)
 
     def fragment(self, shown: Shown, now_ms: int, *, with_room: bool) -> msgspec.Raw:
         """One event as JSON, with or without its room's id (in sync answers the room is known)."""
@@ -84,10 +84,10 @@ class ClientEvents:
     def _head(self, shown: Shown) -> bytes:
         """All that is the same for every reader, without the closing brace."""
         key = (shown.entry.event, shown.redaction is not None)
-        head = self._heads.get(key)
+        head = self.heads.get(key)
         if head is None:
             head = _encode(_client_form(shown.event, redacted=shown.redaction is not None))[:-1]
-            self._heads.put(key, head)
+            self.heads.put(key, head)
         return head
 
     def _unsigned(self, shown: Shown, now_ms: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from oriz_matrix.base.clock import Clock
 from oriz_matrix.protocol.filters import NO_FILTER, Filter
 from oriz_matrix.protocol.tokens import SyncToken
 from oriz_matrix.services.accounts.requester import Requester
+from oriz_matrix.services.accounts.sessions import Sessions
 from oriz_matrix.services.changes import Changes, Channel, room_channel, user_channel
 from oriz_matrix.services.rooms.client_events import ClientEvents, Reader
 from oriz_matrix.services.sync.read import read
@@ -38,9 +39,12 @@ class SyncRequest:
 class Sync:
     """Answers syncs."""
 
-    def __init__(self, db: Database, changes: Changes, client_events: ClientEvents, clock: Clock) -> None:
+    def __init__(
+        self, db: Database, changes: Changes, sessions: Sessions, client_events: ClientEvents, clock: Clock
+    ) -> None:
         self._db = db
         self._changes = changes
+        self._sessions = sessions
         self._client_events = client_events
         self._clock = clock
         self._stays: Cache[UserNid, Stays] = Cache("memberships", KNOWN_USERS)
@@ -65,6 +69,8 @@ class Sync:
                 left = deadline - self._clock.monotonic()
                 if left <= 0 or self._changes.stopping or not await waiter.wait(left):
                     return self._complete({}, since, upto)
+            if not self._changes.untouched([user_channel(requester.user)], upto):
+                await self._sessions.require_open(requester)
             upto = self._changes.settled
 
     async def _since(self, request: SyncRequest) -> Position | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from oriz_matrix.storage.caches import Caches
 from oriz_matrix.storage.transaction import Connection, Transaction
 from oriz_matrix.storage.types import Position
 
@@ -25,6 +26,7 @@ class Dialect(Protocol):
     """How one engine is opened, read, written and closed."""
 
     schema_words: Mapping[str, str]
+    caches: Caches
 
     def session(self) -> AbstractContextManager[Session]:
         """A connection of its own that holds the lock of schema steps."""

@@ -137,7 +137,7 @@ class Postgres:
 
     def __init__(self, url: str, caches: Caches, threads: int) -> None:
         self._url = url
-        self._caches = caches
+        self.caches = caches
         self._local = threading.local()
         self._open: list[PostgresConnection] = []
         self._threads: Threads[Callable[[], None]] = Threads("postgres", threads, lambda jobs: jobs[0]())
@@ -178,7 +178,7 @@ class Postgres:
         self._submit(lambda connection: self._run(connection, WRITE, job), done)
 
     def _run(self, connection: PostgresConnection, begin: bytes, job: Callable[[Transaction], Any]) -> Any:
-        transaction = Transaction(connection, self._caches)
+        transaction = Transaction(connection, self.caches)
         with connection.begun(begin):
             result = job(transaction)
         transaction.committed()

@@ -141,7 +141,7 @@ class Sqlite:
 
     def __init__(self, path: Path, caches: Caches, readers: int) -> None:
         self._path = path
-        self._caches = caches
+        self.caches = caches
         self._local = threading.local()
         self._open: list[SqliteConnection] = []
         self._writer: Threads[Write] = Threads("sqlite-writer", 1, self._serve_writes, batch=GROUP)
@@ -191,7 +191,7 @@ class Sqlite:
         try:
             connection = self._connection()
             connection.begin()
-            transaction = Transaction(connection, self._caches)
+            transaction = Transaction(connection, self.caches)
             try:
                 result = job(transaction, connection.settled())
             finally:
@@ -221,7 +221,7 @@ class Sqlite:
     def _member(
         self, connection: SqliteConnection, job: Callable[[Transaction], Any]
     ) -> tuple[Transaction, Any, BaseException | None]:
-        transaction = Transaction(connection, self._caches)
+        transaction = Transaction(connection, self.caches)
         try:
             with connection.savepoint():
                 return transaction, job(transaction), None
