@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from oriz_matrix.storage import accounts, interning
+from oriz_matrix.protocol.identifiers import UserId
+from oriz_matrix.storage import accounts
 from oriz_matrix.storage.accounts import Flags
 from tests.support.in_process import Answer, Homeserver, Person
 
@@ -29,9 +30,9 @@ async def whoami(server: Homeserver, token: str) -> Answer:
 
 async def set_flags(server: Homeserver, person: Person, flags: Flags) -> None:
     """What an administrator of another process would do."""
-    database = server.server.database
-    user = await database.read(interning.find_user, person.user_id)
-    await database.write(accounts.set_flags, user, flags)
+    found = await server.server.database.read(accounts.find, UserId(person.user_id))
+    assert found is not None
+    await server.server.database.write(accounts.set_flags, found.user, flags)
     await server.server.changes.catch_up()
 
 
@@ -122,7 +123,7 @@ async def test_a_suspended_account_may_log_in(server: Homeserver) -> None:
 async def test_a_deactivated_account_is_shut(server: Homeserver) -> None:
     await server.person("alice")
     database = server.server.database
-    found = await database.read(accounts.find, "@alice:example.org")
+    found = await database.read(accounts.find, UserId("@alice:example.org"))
     assert found is not None
     await database.write(accounts.deactivate, found.user, 1)
     answer = await login(server, by_id("alice"))

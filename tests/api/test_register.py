@@ -144,7 +144,8 @@ async def nonce(server: Homeserver) -> str:
 
 
 async def test_the_secret_makes_users_of_every_kind(server: Homeserver) -> None:
-    for number, more in enumerate(({}, {"admin": True}, {"user_type": "bot"}, {"displayname": "Ünïcode"})):
+    kinds: list[dict[str, Any]] = [{}, {"admin": True}, {"user_type": "bot"}, {"displayname": "Ünïcode"}]
+    for number, more in enumerate(kinds):
         body = signed({**more, "nonce": await nonce(server), "username": f"u{number}", "password": "x"})
         answer = await server.ask("POST", REGISTER_BY_SECRET, body)
         assert answer.status == 200

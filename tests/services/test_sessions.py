@@ -99,9 +99,7 @@ async def test_use_is_written_down_now_and_then(
         assert found.last_seen_at == opened.stored.now_ms + expected * 60_000
 
 
-@pytest.mark.parametrize(
-    ("device_id", "name"), [("", None), ("x" * 256, None), ("é" * 128, None), ("X", "n" * 257)]
-)
+@pytest.mark.parametrize(("device_id", "name"), [("", None), ("x" * 256, None), ("é" * 128, None), ("X", "n" * 257)])
 def test_devices_have_names_that_can_be_kept(device_id: str, name: str | None) -> None:
     with pytest.raises(InvalidParam):
         DeviceRequest(device_id=DeviceId(device_id), display_name=name)

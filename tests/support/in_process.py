@@ -89,9 +89,7 @@ def open_config(folder: Path, database_url: str | None) -> Config:
         data_dir=folder,
         database=Database(engine=Engine.SQLITE if url is None else Engine.POSTGRESQL, url=url),
         listeners=(Listener(port=0, surfaces=(Surface.CLIENT, Surface.FEDERATION)),),
-        registration=Registration(
-            enabled=True, without_verification=True, shared_secret=Secret(SECRET), guests=True
-        ),
+        registration=Registration(enabled=True, without_verification=True, shared_secret=Secret(SECRET), guests=True),
         passwords=Passwords(argon2=Argon2(time_cost=1, memory_kib=8, parallelism=1)),
         limits=Limits(rates=Rates(enabled=False)),
     )

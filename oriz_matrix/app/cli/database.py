@@ -1,4 +1,4 @@
-"""`oriz database`: upgrades the schema; and how commands explain what is wrong with a database."""
+"""`oriz database`: upgrades the schema; and how commands explain why they cannot work with what is configured."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from oriz_matrix.storage.errors import DatabaseUnavailable, TooNew
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Ends the command with a sentence for what is wrong with the database or the data folder."""
+    """Ends the command with a sentence for what is wrong with the database, the data folder or a listener."""
     try:
         yield
     except TooNew as error:
@@ -25,6 +25,8 @@ def explained() -> Iterator[None]:
     except (DatabaseUnavailable, NotUpgraded) as error:
         raise CommandFailed(str(error), ExitCode.DATABASE) from None
     except OSError as error:
+        if error.filename is None:  # only sockets have none
+            raise CommandFailed(f"the server cannot listen: {error.strerror}", ExitCode.LISTENER) from None
         raise CommandFailed(f"{error.filename} cannot be used: {error.strerror}", ExitCode.FILE) from None
 
 

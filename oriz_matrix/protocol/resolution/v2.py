@@ -1,9 +1,9 @@
 """State resolution version 2 (room versions 2 to 11) and 2.1 (from 12 on: MSC4297).
 
-Two readings of the text, both those of the servers in the field (a server that resolves otherwise splits rooms):
-- In step 1 the auth chain of a power event is followed only as far as it stays inside the full conflicted set. (In
-  version 2.1 nothing lies outside between two members of the set, so there the text says the same.)
-- Rejected events of the full conflicted set are judged like all others, as "Rejected events" says.
+In step 1 of version 2 the auth chain of a power event is followed only as far as it stays inside the full conflicted
+set. The text can be read more widely, but this is what the servers in the field do, and who resolves otherwise splits
+rooms. (In version 2.1 a path between two members of the set never leaves it, so both readings are one.) Rejected events
+of the set are judged like all others, as the section "Rejected events" demands.
 Source: room version 2 and 12, "State resolution".
 """
 

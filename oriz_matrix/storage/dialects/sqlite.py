@@ -63,7 +63,10 @@ class SqliteConnection:
         text, lists = _translate(sql)
         if lists:
             parameters = {**parameters, **{name: json.dumps(list(parameters[name])) for name in lists}}
-        return self._db.execute(text, parameters)
+        try:
+            return self._db.execute(text, parameters)
+        except sqlite3.IntegrityError as error:
+            raise _meaning(error) from error
 
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
         return self._execute(sql, parameters).fetchall()
@@ -118,10 +121,10 @@ class SqliteConnection:
         self.begin("IMMEDIATE")
         try:
             yield
+            self.commit()
         except BaseException:
-            self.rollback()
+            self.rollback()  # also where COMMIT fails: a transaction that stays open would stop every later write
             raise
-        self.commit()
 
     def close(self) -> None:
         self._db.close()

@@ -1,0 +1,231 @@
+"""What comes in from those who mean harm, and from those whose program is broken. Only data.
+
+Whatever is added here is tried on every endpoint.
+"""
+
+import gzip
+import json
+
+DEPTH = 100_000
+
+BODIES: dict[str, bytes] = {
+    "nothing": b"",
+    "blanks": b"   \r\n\t",
+    "an open brace": b"{",
+    "a closing brace": b"}",
+    "null": b"null",
+    "a list": b"[]",
+    "a list of objects": b'[{"a": 1}]',
+    "a string": b'"text"',
+    "a number": b"12",
+    "a boolean": b"true",
+    "single quotes": b"{'a': 1}",
+    "a comma too many": b'{"a": 1,}',
+    "a comment": b'{"a": 1} // one',
+    "no value": b'{"a":}',
+    "a key that is a number": b'{1: "a"}',
+    "two documents": b"{}{}",
+    "a form": b"a=1&b=2",
+    "HTML": b"<html></html>",
+    "bytes that are not UTF-8": b"\xff\xfe\xfa",
+    "a string that is not UTF-8": b'{"body": "\xff\xc0\x80", "msgtype": "m.text"}',
+    "a key that is not UTF-8": b'{"\xff": "a"}',
+    "a surrogate in UTF-8": b'{"body": "\xed\xa0\x80", "msgtype": "m.text"}',
+    "a byte order mark": b'\xef\xbb\xbf{"body": "a", "msgtype": "m.text"}',
+    "UTF-16": '{"body": "a"}'.encode("utf-16"),
+    "UTF-32": '{"body": "a"}'.encode("utf-32"),
+    "a NUL byte": b'{"body": "a\x00b"}',
+    "a NUL after the end": b"{}\x00",
+    "an escaped NUL": b'{"body": "a\\u0000b", "msgtype": "m.text"}',
+    "an escaped NUL in a key": b'{"a\\u0000b": "a"}',
+    "a lone surrogate": b'{"body": "\\ud800", "msgtype": "m.text"}',
+    "the wrong half": b'{"body": "\\udc00\\ud800"}',
+    "a lone surrogate in a key": b'{"\\ud800": "a"}',
+    "a broken escape": b'{"body": "\\u12"}',
+    "NaN": b'{"n": NaN}',
+    "infinity": b'{"n": -Infinity}',
+    "a float": b'{"n": 1.5}',
+    "a whole float": b'{"n": 1.0}',
+    "a float out of range": b'{"n": 1e400}',
+    "a tiny float": b'{"n": 1e-400}',
+    "an integer out of range": b'{"n": 9007199254740992}',
+    "an integer of 65 bits": b'{"n": 18446744073709551616}',
+    "ten thousand digits": b'{"n": ' + b"9" * 10_000 + b"}",
+    "ten thousand digits below the point": b'{"n": 0.' + b"9" * 10_000 + b"}",
+    "a leading zero": b'{"n": 01}',
+    "a deep list": b'{"a": ' + b"[" * DEPTH + b"]" * DEPTH + b"}",
+    "a deep object": b'{"a": ' * DEPTH + b"1" + b"}" * DEPTH,
+    "a deep list without an end": b"[" * DEPTH,
+    "a deep object without an end": b'{"a": ' * DEPTH,
+    "a nesting of a thousand": b'{"a": ' + b"[" * 1000 + b"]" * 1000 + b"}",
+    "duplicate keys": b'{"body": "a", "msgtype": "m.text", "body": "b"}',
+    "ten thousand keys": json.dumps({f"key {number}": number for number in range(10_000)}).encode(),
+    "two megabytes": b'{"body": "' + b"x" * 2_000_000 + b'"}',
+    "an event of 66 kB": b'{"msgtype": "m.text", "body": "' + b"x" * 66_000 + b'"}',
+}
+"""Whole bodies, by what is wrong with them. Some are tolerable for one endpoint or another."""
+
+VALUES: dict[str, object] = {
+    "null": None,
+    "true": True,
+    "zero": 0,
+    "a negative number": -1,
+    "a float": 1.5,
+    "an integer out of range": 2**53,
+    "an integer of 70 bits": 2**70,
+    "a float out of range": 1e300,
+    "an empty string": "",
+    "a string": "text",
+    "a blank": " ",
+    "a long string": "x" * 70_000,
+    "a string of 300": "é" * 300,
+    "a NUL": "a\0b",
+    "a lone surrogate": "\ud800",
+    "an empty list": [],
+    "a list of null": [None],
+    "a list of lists": [[[]]],
+    "a list of numbers": [1, 2**60],
+    "a list of strings": ["text", "", "@:", "!"],
+    "a list of objects": [{}],
+    "an empty object": {},
+    "an object": {"a": {"b": None}},
+    "an object with an empty key": {"": 1},
+    "an object with odd values": {"@alice:localhost": "fifty", "type": 7, "state_key": [], "content": "text"},
+}
+"""Put in the place of every field."""
+
+SEGMENTS: dict[str, str] = {
+    "an unknown room": "!unknown:localhost",
+    "an unknown room of version 12": "!" + "A" * 43,
+    "an unknown user": "@nobody:localhost",
+    "a user from elsewhere": "@nobody:elsewhere.invalid",
+    "an unknown event": "$" + "A" * 43,
+    "an unknown alias": "%23nowhere:localhost",
+    "only a sigil": "!",
+    "an empty localpart": "@:localhost",
+    "no server name": "@alice",
+    "two colons": "!a:b:c:d",
+    "a bad port": "@alice:localhost:999999",
+    "a slash": "a%2Fb",
+    "dots": "..%2F..%2Fetc%2Fpasswd",
+    "a dot": ".",
+    "two dots": "..",
+    "nothing": "",
+    "a blank": "%20",
+    "a NUL": "a%00b",
+    "bytes that are not UTF-8": "%FF%FE",
+    "a surrogate": "%ED%A0%80",
+    "an overlong form": "%C0%AF",
+    "a line break": "a%0D%0AX-Header:%20b",
+    "a bare percent sign": "100%",
+    "a broken escape": "%zz",
+    "an escaped escape": "%252F",
+    "emoji": "%F0%9F%92%A3",
+    "a word": "null",
+    "a negative number": "-1",
+    "a large number": "9" * 40,
+    "300 characters": "x" * 300,
+    "5,000 characters": "x" * 5000,
+    "a long room": "!" + "x" * 5000 + ":localhost",
+    "braces": "%7B%22a%22:1%7D",
+    "a quote": "%27%22%3B--",
+}
+"""In place of each segment of a path, percent-encoded as they go over the wire."""
+
+GOOD_QUERY: dict[str, str] = {"dir": "b"}
+"""What a query must hold so that it is looked at any further; the only harmless thing in this file."""
+
+QUERY_VALUES: dict[str, str] = {
+    "nothing": "",
+    "a word": "text",
+    "a negative number": "-1",
+    "zero": "0",
+    "a float": "1.5",
+    "NaN": "NaN",
+    "a large number": "9" * 30,
+    "an integer of 64 bits": "9223372036854775807",
+    "a negative one": "-9223372036854775808",
+    "a token from elsewhere": "s1_2_3_4_5",
+    "a token beyond everything": "s9223372036854775807",
+    "a token out of range": "s99999999999999999999999",
+    "a negative token": "s-1",
+    "a NUL": "a%00b",
+    "bytes that are not UTF-8": "%FF%FE",
+    "a surrogate": "%ED%A0%80",
+    "an open brace": "%7B",
+    "a list": "[]",
+    "an odd filter": "%7B%22room%22:%7B%22timeline%22:%7B%22limit%22:-1,%22types%22:7%7D%7D%7D",
+    "a filter of odd lists": "%7B%22room%22:%7B%22rooms%22:[null,%22%5Cu0000%22]%7D%7D",
+    "a deep filter": "%7B%22a%22:" * 400,
+    "a broken escape": "%zz",
+    "5,000 characters": "x" * 5000,
+    "emoji": "%F0%9F%92%A3",
+}
+"""As the value of every query parameter, percent-encoded."""
+
+QUERIES: dict[str, str] = {
+    "only signs": "&&&==&",
+    "no value": "a",
+    "a thousand and one parameters": "&".join(f"a{number}=1" for number in range(1001)),
+    "bytes that are not UTF-8": "%FF=%FF",
+    "a NUL": "%00=%00",
+    "a second question mark": "?a=1?b=2",
+    "a semicolon": "a=1;b=2",
+    "an enormous value": "a=" + "x" * 100_000,
+}
+"""Whole query strings, which no endpoint knows anything of."""
+
+TOKENS: dict[str, str | None] = {
+    "no header": None,
+    "an empty header": "",
+    "no token": "Bearer",
+    "an empty token": "Bearer ",
+    "an unknown token": "Bearer unknown",
+    "a token that looks real": "Bearer syt_YWxpY2U_AAAAAAAAAAAAAAAAAAAA_000000",
+    "another scheme": "Basic YWxpY2U6c2VjcmV0",
+    "two tokens": "Bearer a b",
+    "a long token": "Bearer " + "x" * 5000,
+    "bytes that are not ASCII": "Bearer \xff\xfe",
+}
+"""As the Authorization header."""
+
+HEADERS: dict[str, tuple[bytes, dict[str, str]]] = {
+    "text": (b"{}", {"Content-Type": "text/plain"}),
+    "no content type": (b"{}", {}),
+    "a form": (b"a=1", {"Content-Type": "application/x-www-form-urlencoded"}),
+    "multipart without a boundary": (b"--", {"Content-Type": "multipart/form-data"}),
+    "a nonsense content type": (b"{}", {"Content-Type": ";;;=/"}),
+    "another charset": (b"{}", {"Content-Type": "application/json; charset=utf-16"}),
+    "an unknown charset": (b"{}", {"Content-Type": "application/json; charset=martian"}),
+    "gzip that is none": (b"{}", {"Content-Type": "application/json", "Content-Encoding": "gzip"}),
+    "gzip cut short": (gzip.compress(b"{}")[:-6], {"Content-Type": "application/json", "Content-Encoding": "gzip"}),
+    "a bomb": (
+        gzip.compress(b'{"body": "' + b"x" * 20_000_000 + b'"}'),
+        {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+    ),
+    "an unknown encoding": (b"{}", {"Content-Type": "application/json", "Content-Encoding": "martian"}),
+    "nothing acceptable": (b"{}", {"Accept": "image/png", "Content-Type": "application/json"}),
+    "an expectation": (b"{}", {"Expect": "the unexpected", "Content-Type": "application/json"}),
+    "a range": (b"{}", {"Range": "bytes=5-1", "Content-Type": "application/json"}),
+    "an odd origin": (b"{}", {"Origin": "null", "Content-Type": "application/json"}),
+    "odd proxies": (b"{}", {"X-Forwarded-For": "nobody, , 999.1.1.1", "Content-Type": "application/json"}),
+}
+"""Bodies with the headers that they come with."""
+
+CONTENTS: dict[str, tuple[str, ...]] = {
+    "m.room.message": ("body", "msgtype", "m.relates_to", "m.mentions", "m.new_content"),
+    "m.room.redaction": ("redacts", "reason"),
+    "m.room.member": ("membership", "displayname", "avatar_url", "join_authorised_via_users_server", "third_party_invite"),
+    "m.room.power_levels": ("users", "events", "users_default", "events_default", "state_default", "ban", "notifications"),
+    "m.room.join_rules": ("join_rule", "allow"),
+    "m.room.history_visibility": ("history_visibility",),
+    "m.room.canonical_alias": ("alias", "alt_aliases"),
+    "m.room.create": ("creator", "room_version", "additional_creators", "predecessor", "type", "m.federate"),
+    "m.room.server_acl": ("allow", "deny", "allow_ip_literals"),
+    "m.room.third_party_invite": ("display_name", "public_key", "public_keys"),
+    "m.room.tombstone": ("replacement_room", "body"),
+    "m.room.encryption": ("algorithm",),
+    "m.room.name": ("name",),
+    "m.room.pinned_events": ("pinned",),
+}
+"""Event types whose contents the server reads, with what it reads of them."""

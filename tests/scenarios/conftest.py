@@ -1,0 +1,5 @@
+"""The stages of the plays: a homeserver on SQLite, or (`either_home`) on each engine in turn."""
+
+from tests.support.homes import either_config, either_home, home, timed_home
+
+__all__ = ["either_config", "either_home", "home", "timed_home"]
