@@ -1,19 +1,24 @@
 """Compare-and-append: the one short transaction in which a room gets new events.
 
 It fails with RoomMoved when the room's current state is not the one that the events were checked against; otherwise the
-events, the timeline, the state, memberships, counts and transaction ids are written together, or nothing is.
+events, the timeline, the state, memberships, counts and transaction ids are written together, or nothing is. Everything
+that is read is read before the positions are drawn; after that come only writes, which go to the engine in one go.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from oriz_matrix.protocol.events import Event
-from oriz_matrix.protocol.identifiers import UserId
+from oriz_matrix.protocol.identifiers import EventId, UserId
 from oriz_matrix.storage import events, interning, membership, room_state, rooms, timeline, transactions, typing
 from oriz_matrix.storage.caches import StateAt
-from oriz_matrix.storage.rooms import Extremity, Room
+from oriz_matrix.storage.membership import Membership
+from oriz_matrix.storage.rooms import Room
+from oriz_matrix.storage.timeline import Entry
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import EVERYBODY, EventNid, Position, RoomNid, StateKeyNid, UserNid
+
+MEMBER = "m.room.member"
 
 
 class NewEvent(NamedTuple):
@@ -33,115 +38,145 @@ class NewEvent(NamedTuple):
     invite_state: bytes | None = None
 
 
-class Appended(NamedTuple):
-    """Where a new event stands."""
+def append(tx: Transaction, room_nid: RoomNid, seen: StateAt, new: Sequence[NewEvent]) -> Room:
+    """Appends events to a room whose current state is still `seen`; the room as it is then.
 
-    event: EventNid
-    position: Position
-
-
-def append(tx: Transaction, room_nid: RoomNid, seen: StateAt, new: Sequence[NewEvent]) -> list[Appended]:
-    """Appends events to a room whose current state is still `seen`. Raises RoomMoved, or Duplicate."""
-    room = rooms.hold(tx, room_nid, seen)
-    senders = [interning.user(tx, item.event.sender) for item in new]
-    keys = [interning.state_key(tx, item.event.key) if item.event.is_state else None for item in new]
-    targets = [_member(tx, item.event) for item in new]
-    mentioned = [[interning.user(tx, user) for user in item.mentions] for item in new]
-    nids = [events.add(tx, room_nid, item.event) for item in new]
-    appended = []
-    for i, position in enumerate(tx.positions(len(new))):
-        room = _one(tx, room, new[i], _Numbers(nids[i], position, senders[i], keys[i], targets[i], mentioned[i]))
-        appended.append(Appended(nids[i], position))
-    rooms.save(tx, room)
-    return appended
-
-
-class _Numbers(NamedTuple):
-    """The numbers behind an event's names."""
-
-    event: EventNid
-    position: Position
-    sender: UserNid
-    state_key: StateKeyNid | None
-    member: UserNid | None
-    mentioned: Sequence[UserNid]
-
-
-def _member(tx: Transaction, event: Event) -> UserNid | None:
-    if event.type == "m.room.member" and event.state_key is not None:
-        return interning.user(tx, UserId(event.state_key))
-    return None
-
-
-def _one(tx: Transaction, room: Room, new: NewEvent, numbers: _Numbers) -> Room:
-    """Writes one event; the room row as it is after it."""
-    event, before = new.event, room.current
-    room = room._replace(
-        latest=numbers.position, unread=room.unread + new.notifies, extremities=_ends(room.extremities, event)
-    )
-    replaces = None
-    if numbers.state_key is not None:
-        replaces = room_state.put(tx, before.branch, numbers.position, numbers.state_key, numbers.event)
-        events.link_auth(tx, numbers.event, event.auth_event_ids)
-        room = room._replace(current=StateAt(before.branch, numbers.position))
-    entry = timeline.Entry(
-        event=numbers.event,
-        room=room.nid,
-        sender=numbers.sender,
-        state_key=numbers.state_key,
-        replaces=replaces,
-        position=numbers.position,
-        back=0,
-        branch=before.branch,
-        state_at=before.position,
-        redacted_by=None,
-        unread=room.unread,
-    )
-    timeline.add(tx, entry)
-    if new.transaction is not None:
-        transactions.add(tx, new.transaction, numbers.event)
-    if new.redacts is not None:
-        timeline.redact(tx, room.nid, new.redacts, numbers.event)
-    _mentions(tx, room.nid, new, numbers)
-    return room if numbers.member is None else _member_change(tx, room, numbers.member, new, numbers)
-
-
-def _ends(extremities: list[Extremity], event: Event) -> list[Extremity]:
-    """The ends of the event graph once the event was added."""
-    behind = set(event.prev_event_ids)
-    return [end for end in extremities if end[0] not in behind] + [(event.event_id, event.depth)]
-
-
-def _member_change(tx: Transaction, room: Room, member: UserNid, new: NewEvent, numbers: _Numbers) -> Room:
-    """What a member event changes beside the state; the room row with the new counts."""
-    after = str(new.event.content.get("membership"))
-    before = membership.change(tx, member, room.nid, after, numbers.event, numbers.position)
-    if before == "join" and after != "join":
-        typing.stop(tx, room.nid, member, numbers.position)
-    if new.invite_state is not None:
-        sql = "INSERT INTO invite_states (event, state) VALUES (:event, :state)"
-        tx.run(sql, event=numbers.event, state=new.invite_state)
-    return room._replace(
-        joined=room.joined + (after == "join") - (before == "join"),
-        invited=room.invited + (after == "invite") - (before == "invite"),
-    )
-
-
-def _mentions(tx: Transaction, room: RoomNid, new: NewEvent, numbers: _Numbers) -> None:
-    sql = """
-        INSERT INTO mentions (user_nid, room, position, event, counted)
-        VALUES (:user, :room, :position, :event, :counted)
+    Raises RoomMoved, or Duplicate where an event or a transaction id is there already.
     """
-    tx.many(
-        sql,
-        [
-            {
-                "user": user,
-                "room": room,
-                "position": numbers.position,
-                "event": numbers.event,
-                "counted": new.notifies,
-            }
-            for user in ([EVERYBODY, *numbers.mentioned] if new.mentions_all else numbers.mentioned)
-        ],
+    room = rooms.hold(tx, room_nid, seen)
+    writing = _Writing(tx, room, _known(tx, room, new))
+    for item, position in zip(new, tx.positions(len(new)), strict=True):
+        writing.add(item, position)
+    return writing.write()
+
+
+class _Known(NamedTuple):
+    """What is read before anything is written: numbers behind names, and what the new events replace."""
+
+    users: Mapping[UserId, UserNid]
+    state_keys: Mapping[tuple[str, str], StateKeyNid]
+    auth: Mapping[EventId, EventNid]
+    state: dict[StateKeyNid, EventNid]
+    members: dict[UserNid, Membership]
+
+
+def _known(tx: Transaction, room: Room, new: Sequence[NewEvent]) -> _Known:
+    state = [item.event for item in new if item.event.is_state]
+    targets = {UserId(event.key[1]) for event in state if event.type == MEMBER}
+    users = {item.event.sender for item in new} | targets | {user for item in new for user in item.mentions}
+    numbers = {user: interning.user(tx, user) for user in sorted(users)}
+    keys = {event.key: interning.state_key(tx, event.key) for event in state}
+    own = {event.event_id for event in state}
+    auth = {event_id for event in state for event_id in event.auth_event_ids if event_id not in own}
+    return _Known(
+        users=numbers,
+        state_keys=keys,
+        auth=events.find(tx, sorted(auth)) if auth else {},
+        state=room_state.get(tx, room.current, list(keys.values())) if room.latest else {},
+        members=membership.of_users_in(tx, [numbers[user] for user in targets], room.nid) if room.latest else {},
     )
+
+
+class _Writing:
+    """The rows of one append, gathered event by event and then written table by table."""
+
+    def __init__(self, tx: Transaction, room: Room, known: _Known) -> None:
+        self._tx = tx
+        self._room = room
+        self._known = known
+        self._bodies: dict[EventNid, Event] = {}
+        self._entries: list[Entry] = []
+        self._edges: list[tuple[EventNid, EventNid]] = []
+        self._state = room_state.Changes(room.current.branch)
+        self._memberships = membership.Changes(room.nid)
+        self._mentions: list[dict[str, Any]] = []
+        self._transactions: list[tuple[transactions.TransactionId, EventNid]] = []
+        self._redactions: list[tuple[EventNid, EventNid]] = []
+        self._invite_states: dict[EventNid, bytes] = {}
+        self._stopped: list[tuple[UserNid, Position]] = []
+        self._auth = dict(known.auth)
+
+    def add(self, new: NewEvent, position: Position) -> None:
+        """Gathers what one event writes, and moves the room on."""
+        nid, event, before = EventNid(position), new.event, self._room.current
+        behind = set(event.prev_event_ids)
+        self._room = self._room._replace(
+            latest=position,
+            unread=self._room.unread + new.notifies,
+            extremities=[end for end in self._room.extremities if end[0] not in behind]
+            + [(event.event_id, event.depth)],
+        )
+        key = self._known.state_keys[event.key] if event.is_state else None
+        replaces = None if key is None else self._add_state(event, key, nid, position)
+        self._bodies[nid] = event
+        self._entries.append(
+            Entry(
+                event=nid,
+                room=self._room.nid,
+                sender=self._known.users[event.sender],
+                state_key=key,
+                replaces=replaces,
+                position=position,
+                back=0,
+                branch=before.branch,
+                state_at=before.position,
+                redacted_by=None,
+                unread=self._room.unread,
+            )
+        )
+        self._add_rest(new, nid, position)
+
+    def _add_state(self, event: Event, key: StateKeyNid, nid: EventNid, position: Position) -> EventNid | None:
+        """What a state event changes; the event that it replaces."""
+        self._auth[event.event_id] = nid
+        self._edges += [(nid, self._auth[auth]) for auth in dict.fromkeys(event.auth_event_ids)]
+        replaces = self._known.state.get(key)
+        self._state.put(key, nid, position, replaces=replaces is not None)
+        self._known.state[key] = nid
+        self._room = self._room._replace(current=StateAt(self._room.current.branch, position))
+        if event.type == MEMBER:
+            self._add_membership(event, nid, position)
+        return replaces
+
+    def _add_membership(self, event: Event, nid: EventNid, position: Position) -> None:
+        user = self._known.users[UserId(event.key[1])]
+        now, before = str(event.content.get("membership")), self._known.members.get(user)
+        self._known.members[user] = self._memberships.put(user, now, nid, position, before)
+        was = before.membership if before is not None else None
+        if was == "join" and now != "join":
+            self._stopped.append((user, position))
+        self._room = self._room._replace(
+            joined=self._room.joined + (now == "join") - (was == "join"),
+            invited=self._room.invited + (now == "invite") - (was == "invite"),
+        )
+
+    def _add_rest(self, new: NewEvent, nid: EventNid, position: Position) -> None:
+        mentioned = [self._known.users[user] for user in new.mentions]
+        for user in [EVERYBODY, *mentioned] if new.mentions_all else mentioned:
+            row = {"user": user, "room": self._room.nid, "position": position, "event": nid, "counted": new.notifies}
+            self._mentions.append(row)
+        if new.transaction is not None:
+            self._transactions.append((new.transaction, nid))
+        if new.redacts is not None:
+            self._redactions.append((new.redacts, nid))
+        if new.invite_state is not None:
+            self._invite_states[nid] = new.invite_state
+
+    def write(self) -> Room:
+        """Writes everything; the room as it is now."""
+        tx, room = self._tx, self._room
+        tx.pipeline()
+        events.add(tx, room.nid, self._bodies)
+        timeline.add(tx, self._entries)
+        transactions.add(tx, self._transactions)
+        events.link_auth(tx, self._edges)
+        self._state.write(tx)
+        self._memberships.write(tx)
+        timeline.mention(tx, self._mentions)
+        events.keep_invite_states(tx, self._invite_states)
+        for event, by in self._redactions:
+            timeline.redact(tx, room.nid, event, by)
+        for user, position in self._stopped:
+            typing.stop(tx, room.nid, user, position)
+        rooms.save(tx, room)
+        return room

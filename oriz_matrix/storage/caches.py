@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from oriz_matrix.base.cache import Cache
 from oriz_matrix.protocol.events import Event, StateKey
-from oriz_matrix.protocol.identifiers import RoomId
+from oriz_matrix.protocol.identifiers import EventId, RoomId
 from oriz_matrix.protocol.room_versions import RoomVersion
 from oriz_matrix.storage.types import BranchNid, EventNid, Position, RoomNid, StateKeyNid, UserNid
 
@@ -41,6 +41,7 @@ class Caches:
         self.state_key_nids: Cache[StateKey, StateKeyNid] = Cache("state_key_nids", names)
         self.state_keys: Cache[StateKeyNid, StateKey] = Cache("state_keys", names)
         self.branches: Cache[BranchNid, Branch] = Cache("branches", names)
+        self.event_nids: Cache[EventId, EventNid] = Cache("event_nids", events)
         self.events: Cache[EventNid, Event] = Cache("events", events)
 
     def all(self) -> list[Cache[Any, Any]]:

@@ -1,6 +1,6 @@
 """What events say: bodies by number and by id, never changed, cached after the commit that brought them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -11,12 +11,15 @@ from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import EventNid, RoomNid
 
 
-def add(tx: Transaction, room: RoomNid, event: Event) -> EventNid:
-    """Stores an event's body. Raises Duplicate when it is there already."""
-    sql = "INSERT INTO events (event_id, room, body) VALUES (:event_id, :room, :body) RETURNING nid"
-    nid = EventNid(tx.value(sql, event_id=event.event_id, room=room, body=event.encoded))
-    tx.after_commit(lambda: tx.caches.events.put(nid, event))
-    return nid
+def add(tx: Transaction, room: RoomNid, new: Mapping[EventNid, Event]) -> None:
+    """Stores the bodies of events under numbers drawn for them. Raises Duplicate when one is there already."""
+    sql = "INSERT INTO events (nid, event_id, room, body) VALUES (:nid, :event_id, :room, :body)"
+    tx.many(
+        sql,
+        [{"nid": nid, "event_id": event.event_id, "room": room, "body": event.encoded} for nid, event in new.items()],
+    )
+    for nid, event in new.items():
+        _learn(tx, nid, event)
 
 
 def load(tx: Transaction, nids: Iterable[EventNid]) -> dict[EventNid, Event]:
@@ -40,20 +43,40 @@ def load(tx: Transaction, nids: Iterable[EventNid]) -> dict[EventNid, Event]:
 
 
 def _learn(tx: Transaction, nid: EventNid, event: Event) -> None:
-    tx.after_commit(lambda: tx.caches.events.put(nid, event))
+    def publish() -> None:
+        tx.caches.events.put(nid, event)
+        if event.is_state:
+            tx.caches.event_nids.put(event.event_id, nid)
+
+    tx.after_commit(publish)
 
 
-def find(tx: Transaction, event_ids: Sequence[EventId]) -> dict[EventId, EventNid]:
+def find(tx: Transaction, event_ids: Iterable[EventId]) -> dict[EventId, EventNid]:
     """The numbers of those events that are stored."""
-    sql = "SELECT event_id, nid FROM events WHERE event_id = ANY(:event_ids)"
-    return dict(tx.rows(sql, event_ids=event_ids))
+    found: dict[EventId, EventNid] = {}
+    absent = []
+    for event_id in event_ids:
+        nid = tx.caches.event_nids.get(event_id)
+        if nid is None:
+            absent.append(event_id)
+        else:
+            found[event_id] = nid
+    if absent:
+        sql = "SELECT event_id, nid FROM events WHERE event_id = ANY(:event_ids)"
+        found.update(tx.rows(sql, event_ids=absent))
+    return found
 
 
-def link_auth(tx: Transaction, event: EventNid, auth_event_ids: Sequence[EventId]) -> None:
-    """Stores which events authorize a state event."""
-    found = find(tx, auth_event_ids)
+def link_auth(tx: Transaction, edges: Sequence[tuple[EventNid, EventNid]]) -> None:
+    """Stores which events authorize a state event, as (event, authorizing event)."""
     sql = "INSERT INTO auth_edges (event, auth) VALUES (:event, :auth)"
-    tx.many(sql, [{"event": event, "auth": found[auth]} for auth in set(auth_event_ids)])
+    tx.many(sql, [{"event": event, "auth": auth} for event, auth in edges])
+
+
+def keep_invite_states(tx: Transaction, states: Mapping[EventNid, bytes]) -> None:
+    """Stores the stripped state, as a JSON list, that goes with each invite or knock."""
+    sql = "INSERT INTO invite_states (event, state) VALUES (:event, :state)"
+    tx.many(sql, [{"event": event, "state": state} for event, state in states.items()])
 
 
 def effective(tx: Transaction, nids: Sequence[EventNid]) -> dict[EventNid, Event]:

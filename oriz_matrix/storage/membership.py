@@ -28,32 +28,47 @@ def now(tx: Transaction, user: UserNid, room: RoomNid) -> Membership | None:
     return None if row is None else Membership(*row)
 
 
-def change(
-    tx: Transaction, user: UserNid, room: RoomNid, membership: str, event: EventNid, position: Position
-) -> str | None:
-    """A member event took effect; what the membership was before."""
-    before = now(tx, user, room)
-    stay_since = position
-    if before is not None:
-        close = "UPDATE memberships SET until = :position WHERE user_nid = :user AND room = :room AND since = :since"
-        tx.run(close, position=position, user=user, room=room, since=before.since)
-        if before.membership == membership:
-            stay_since = before.stay_since
+def of_users_in(tx: Transaction, users: Sequence[UserNid], room: RoomNid) -> dict[UserNid, Membership]:
+    """The memberships of several users in a room as they are now."""
     sql = """
-        INSERT INTO memberships (user_nid, room, since, until, membership, event, stay_since)
-        VALUES (:user, :room, :since, :until, :membership, :event, :stay_since)
+        SELECT user_nid, room, since, membership, event, stay_since FROM memberships
+        WHERE user_nid = ANY(:users) AND room = :room AND until = :forever
     """
-    tx.run(
-        sql,
-        user=user,
-        room=room,
-        since=position,
-        until=FOREVER,
-        membership=membership,
-        event=event,
-        stay_since=stay_since,
-    )
-    return None if before is None else before.membership
+    return {row[0]: Membership(*row) for row in tx.rows(sql, users=users, room=room, forever=FOREVER)} if users else {}
+
+
+class Changes:
+    """Changes of memberships in one room, gathered and then written together."""
+
+    def __init__(self, room: RoomNid) -> None:
+        self._room = room
+        self._closed: list[dict[str, object]] = []
+        self._opened: dict[UserNid, dict[str, object]] = {}
+        self._done: list[dict[str, object]] = []
+
+    def put(
+        self, user: UserNid, membership: str, event: EventNid, position: Position, before: Membership | None
+    ) -> Membership:
+        """From `position` on a user has this membership; `before` is the one that ends."""
+        if user in self._opened:
+            self._done.append({**self._opened.pop(user), "until": position})
+        elif before is not None:
+            self._closed.append({"user": user, "room": self._room, "since": before.since, "until": position})
+        same = before is not None and before.membership == membership
+        stay_since = before.stay_since if before is not None and same else position
+        new = Membership(user, self._room, position, membership, event, stay_since)
+        self._opened[user] = {**new._asdict(), "until": FOREVER}
+        return new
+
+    def write(self, tx: Transaction) -> None:
+        """Writes all changes."""
+        close = "UPDATE memberships SET until = :until WHERE user_nid = :user AND room = :room AND since = :since"
+        tx.many(close, self._closed)
+        insert = """
+            INSERT INTO memberships (user_nid, room, since, until, membership, event, stay_since)
+            VALUES (:user, :room, :since, :until, :membership, :event, :stay_since)
+        """
+        tx.many(insert, [*self._done, *self._opened.values()])
 
 
 def of_user(tx: Transaction, user: UserNid, at: Position) -> list[Membership]:

@@ -58,21 +58,44 @@ def get(tx: Transaction, state: StateAt, keys: Sequence[StateKeyNid]) -> State:
     return {key: event for key, event in found.items() if event is not None}
 
 
-def put(
-    tx: Transaction, branch: BranchNid, position: Position, key: StateKeyNid, event: EventNid | None
-) -> EventNid | None:
-    """From `position` on the branch has this event under this key (None: the key is absent); what it had before."""
-    close = """
-        UPDATE state_entries SET until = :position WHERE branch = :branch AND state_key = :key AND until = :forever
-        RETURNING event
-    """
-    insert = """
-        INSERT INTO state_entries (branch, state_key, since, until, event)
-        VALUES (:branch, :key, :position, :forever, :event)
-    """
-    before: EventNid | None = tx.value(close, branch=branch, key=key, position=position, forever=FOREVER)
-    tx.run(insert, branch=branch, key=key, position=position, forever=FOREVER, event=event)
-    return before
+class Changes:
+    """Changes of the state on one branch, at its head, gathered and then written together."""
+
+    def __init__(self, branch: BranchNid) -> None:
+        self._branch = branch
+        self._closed: list[dict[str, object]] = []
+        self._opened: dict[StateKeyNid, dict[str, object]] = {}
+        self._done: list[dict[str, object]] = []
+
+    def put(self, key: StateKeyNid, event: EventNid | None, position: Position, *, replaces: bool) -> None:
+        """From `position` on the branch has this event under the key (None: the key is absent).
+
+        `replaces`: whether it had another one before, whose interval ends.
+        """
+        if key in self._opened:
+            self._done.append({**self._opened.pop(key), "until": position})
+        elif replaces:
+            self._closed.append({"branch": self._branch, "key": key, "until": position, "forever": FOREVER})
+        row: dict[str, object] = {
+            "branch": self._branch,
+            "key": key,
+            "since": position,
+            "until": FOREVER,
+            "event": event,
+        }
+        self._opened[key] = row
+
+    def write(self, tx: Transaction) -> None:
+        """Writes all changes."""
+        close = """
+            UPDATE state_entries SET until = :until WHERE branch = :branch AND state_key = :key AND until = :forever
+        """
+        insert = """
+            INSERT INTO state_entries (branch, state_key, since, until, event)
+            VALUES (:branch, :key, :since, :until, :event)
+        """
+        tx.many(close, self._closed)
+        tx.many(insert, [*self._done, *self._opened.values()])
 
 
 def fork(tx: Transaction, room: RoomNid, state: StateAt) -> BranchNid:
@@ -81,8 +104,11 @@ def fork(tx: Transaction, room: RoomNid, state: StateAt) -> BranchNid:
     base = parent or state
     sql = "INSERT INTO state_branches (room, parent, parent_at) VALUES (:room, :parent, :parent_at) RETURNING nid"
     branch = BranchNid(tx.value(sql, room=room, parent=base.branch, parent_at=base.position))
-    for key, event in _own(tx, state).items() if parent else ():
-        put(tx, branch, Position(0), key, event)
+    if parent:
+        copied = Changes(branch)
+        for key, event in _own(tx, state).items():
+            copied.put(key, event, Position(0), replaces=False)
+        copied.write(tx)
     return branch
 
 

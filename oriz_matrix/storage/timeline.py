@@ -3,8 +3,8 @@
 A live event stands at (position, 0); events fetched later into the gap before position p stand at (p, -1), (p, -2), ...
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from oriz_matrix.storage.caches import StateAt
 from oriz_matrix.storage.transaction import Transaction
@@ -42,15 +42,24 @@ class Place(NamedTuple):
     back: int = 0
 
 
-def add(tx: Transaction, entry: Entry) -> None:
-    """Puts an event at its place."""
+def add(tx: Transaction, entries: Sequence[Entry]) -> None:
+    """Puts events at their places."""
     sql = """
         INSERT INTO event_status
             (event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread)
         VALUES
             (:event, :room, :sender, :state_key, :replaces, :position, :back, :branch, :state_at, :redacted_by, :unread)
     """
-    tx.run(sql, **entry._asdict())
+    tx.many(sql, [entry._asdict() for entry in entries])
+
+
+def mention(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Stores whom events mention: user, room, position, event, and whether the room's count holds it already."""
+    sql = """
+        INSERT INTO mentions (user_nid, room, position, event, counted)
+        VALUES (:user, :room, :position, :event, :counted)
+    """
+    tx.many(sql, rows)
 
 
 def before(tx: Transaction, room: RoomNid, place: Place, after: Place, limit: int) -> list[Entry]:
@@ -111,10 +120,10 @@ def statuses(tx: Transaction, nids: Sequence[EventNid]) -> list[Entry]:
     return [Entry(*row) for row in tx.rows(sql, events=nids)]
 
 
-def redact(tx: Transaction, room: RoomNid, event: EventNid, by: EventNid) -> bool:
-    """Marks an event of this room as redacted; whether it was there and not redacted before."""
+def redact(tx: Transaction, room: RoomNid, event: EventNid, by: EventNid) -> None:
+    """Marks an event of this room as redacted, unless it was before."""
     sql = "UPDATE event_status SET redacted_by = :by WHERE event = :event AND room = :room AND redacted_by IS NULL"
-    return tx.run(sql, event=event, room=room, by=by) == 1
+    tx.run(sql, event=event, room=room, by=by)
 
 
 def unread_at(tx: Transaction, room: RoomNid, position: Position) -> int:

@@ -31,6 +31,9 @@ class Connection(Protocol):
     def lock(self, subject: str) -> None:
         """Holds a named lock until the transaction ends."""
 
+    def pipeline(self) -> None:
+        """Announces that only writes follow, whose errors may show as late as at the commit."""
+
 
 class Transaction:
     """One database transaction. `statements` counts what it sent, for the budgets that tests hold."""
@@ -78,6 +81,10 @@ class Transaction:
         """Draws several positions, ascending."""
         self.statements += 1
         return self._connection.draw(count)
+
+    def pipeline(self) -> None:
+        """From here to the end of the transaction there are only writes: the engine may get them in one go."""
+        self._connection.pipeline()
 
     def lock(self, subject: str) -> None:
         """Holds a named lock until the transaction ends; what is decided on must be read after it."""

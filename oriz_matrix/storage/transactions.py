@@ -16,12 +16,12 @@ class TransactionId(NamedTuple):
     txn_id: str
 
 
-def add(tx: Transaction, transaction: TransactionId, event: EventNid) -> None:
-    """Stores what a device called an event. Raises Duplicate for a repeated request."""
+def add(tx: Transaction, called: Sequence[tuple[TransactionId, EventNid]]) -> None:
+    """Stores what devices called events. Raises Duplicate for a repeated request."""
     sql = """
         INSERT INTO transaction_ids (device, endpoint, txn_id, event) VALUES (:device, :endpoint, :txn_id, :event)
     """
-    tx.run(sql, **transaction._asdict(), event=event)
+    tx.many(sql, [{**transaction._asdict(), "event": event} for transaction, event in called])
 
 
 def find(tx: Transaction, transaction: TransactionId) -> EventId | None:

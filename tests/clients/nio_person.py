@@ -32,6 +32,7 @@ class Person:
         self._loop: asyncio.Task[None] | None = None
         self.client.add_event_callback(self._remember, nio.RoomMessageText)
         self.client.add_response_callback(self._notice_what_ended, nio.SyncResponse)
+        self.client.add_response_callback(self._give_up, nio.SyncError)
 
     @property
     def id(self) -> str:
@@ -164,6 +165,10 @@ class Person:
 
     def _remember(self, room: nio.MatrixRoom, event: nio.RoomMessageText) -> None:
         self.heard.append((room.room_id, event.sender, event.body))
+
+    async def _give_up(self, error: nio.SyncError) -> None:
+        """Ends the loop; matrix-nio itself would ask again at once, and for ever."""
+        raise AssertionError(f"the sync of {self.name} failed: {error}")
 
     async def _notice_what_ended(self, sync: nio.SyncResponse) -> None:
         self.left.update(sync.rooms.leave)

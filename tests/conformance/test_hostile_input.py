@@ -9,7 +9,7 @@ from http.client import HTTPException
 import pytest
 
 from oriz_matrix.web.endpoint import Auth, Endpoint
-from tests.conformance.cases import Cases
+from tests.conformance.cases import Case, Cases
 from tests.conformance.declarations import all_endpoints, newest_path, title
 from tests.conformance.exchange import Answer, Request, exchange, fault
 from tests.conformance.stage import Stage, prove_alive, set_stage
@@ -22,25 +22,22 @@ METHODS = ("GET", "PUT", "POST", "DELETE", "PATCH")
 def test_hostile_input_gets_a_matrix_error(server_url: str, endpoint: Endpoint) -> None:
     """All faults of one endpoint are told at once."""
     stage = set_stage(server_url)
-    cases = Cases(endpoint, stage)
     faults = []
-    for description, request in cases.all():
-        found = _fault(server_url, request, cors=endpoint.surface.cors, stage=stage)
+    for case in Cases(endpoint, stage).all():
+        found = _fault(server_url, case, cors=endpoint.surface.cors, stage=stage)
         if found is not None:
-            faults.append(f"{description}: {found}")
+            faults.append(f"{case.description}: {found}")
     assert not faults, f"{len(faults)} faults:\n" + "\n".join(faults[:40])
     prove_alive(server_url)
 
 
-@pytest.mark.parametrize(
-    "endpoint", [each for each in ENDPOINTS if each.auth in (Auth.USER, Auth.ADMIN)], ids=title
-)
+@pytest.mark.parametrize("endpoint", [each for each in ENDPOINTS if each.auth in (Auth.USER, Auth.ADMIN)], ids=title)
 def test_bad_credentials_open_nothing(server_url: str, endpoint: Endpoint) -> None:
     """401 and one of the two codes, before anything else is looked at. Client-server API, "Using access tokens"."""
-    for description, request in Cases(endpoint, set_stage(server_url)).tokens():
-        answer = exchange(server_url, request)
-        assert answer.status == 401, f"{description}: {answer.status} {answer.body[:200]!r}"
-        assert _errcode(answer) in {"M_MISSING_TOKEN", "M_UNKNOWN_TOKEN"}, description
+    for case in Cases(endpoint, set_stage(server_url)).tokens():
+        answer = exchange(server_url, case.request)
+        assert answer.status == 401, f"{case.description}: {answer.status} {answer.body[:200]!r}"
+        assert _errcode(answer) in {"M_MISSING_TOKEN", "M_UNKNOWN_TOKEN"}, case.description
 
 
 @pytest.mark.parametrize("path", sorted({newest_path(each) for each in ENDPOINTS}))
@@ -60,7 +57,13 @@ def test_another_method_is_not_recognized(server_url: str, path: str) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["/_matrix", "/_matrix/client/v3/nothing", "/_matrix/client/v99/sync", "/_matrix/client/v3/sync/more", "/_matrix/%FF"],
+    [
+        "/_matrix",
+        "/_matrix/client/v3/nothing",
+        "/_matrix/client/v99/sync",
+        "/_matrix/client/v3/sync/more",
+        "/_matrix/%FF",
+    ],
 )
 @pytest.mark.parametrize("method", METHODS)
 def test_an_unknown_path_is_not_recognized(server_url: str, method: str, target: str) -> None:
@@ -70,15 +73,23 @@ def test_an_unknown_path_is_not_recognized(server_url: str, method: str, target:
     assert fault(answer, cors=True) is None
 
 
-def _fault(url: str, request: Request, *, cors: bool, stage: Stage) -> str | None:
+def _fault(url: str, case: Case, *, cors: bool, stage: Stage) -> str | None:
     """What is wrong with the answer, or that there was none; a session that the request ended is renewed."""
+    request = case.request
     try:
         answer = exchange(url, request)
     except (OSError, HTTPException) as error:
         return f"no answer: {error!r}"
     if request.headers.get("Authorization") == stage.alice.authorization and _session_ended(url, request, answer):
         stage.alice.renew()
-    return fault(answer, cors=cors)
+    return fault(answer, cors=cors) or _fault_of_complaint(answer, case.field)
+
+
+def _fault_of_complaint(answer: Answer, field: str) -> str | None:
+    """Who sent a wrong body is told which field it is."""
+    if answer.status != 400 or _errcode(answer) not in {"M_BAD_JSON", "M_INVALID_PARAM", "M_MISSING_PARAM"}:
+        return None
+    return None if field in answer.body.decode() else f"the error does not name the field: {answer.body[:200]!r}"
 
 
 def _session_ended(url: str, request: Request, answer: Answer) -> bool:

@@ -1,6 +1,10 @@
 """What users keep here: account data and push rules with positions, filters, profiles, interactive sessions."""
 
 import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import LiteralString
 
 import pytest
 
@@ -9,6 +13,7 @@ from oriz_matrix.storage import account_data, accounts, auth_sessions, filters, 
 from oriz_matrix.storage.account_data import GLOBAL, AccountData
 from oriz_matrix.storage.accounts import NewAccount
 from oriz_matrix.storage.database import Database
+from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import Position, RoomNid, UserNid
 
 ROOM = RoomNid(7)
@@ -39,16 +44,35 @@ async def test_account_data_tells_what_changed(database: Database, alice: UserNi
     assert await database.read(account_data.get, alice, ROOM, "m.direct") is None
 
 
-async def test_the_last_of_many_writes_has_the_highest_position(database: Database, alice: UserNid) -> None:
-    before = await settled(database)
-    puts = [
-        database.write(account_data.put, alice, AccountData(GLOBAL, "n", str(number).encode())) for number in range(20)
-    ]
-    await asyncio.gather(*puts)
-    after = await settled(database)
-    [changed] = await database.read(account_data.changed, alice, before, after)
-    assert changed.content == await database.read(account_data.get, alice, GLOBAL, "n")
-    assert await database.read(account_data.changed, alice, Position(after - 1), after) == [changed]
+class Slow(Transaction):
+    """A transaction that waits after it has drawn a position."""
+
+    def __init__(self, tx: Transaction, drawn: threading.Event) -> None:
+        super().__init__(tx._connection, tx.caches)
+        self._drawn = drawn
+
+    def position(self) -> Position:
+        position = super().position()
+        self._drawn.set()
+        time.sleep(0.2)
+        return position
+
+
+def put_data(tx: Transaction, user: UserNid, content: bytes) -> None:
+    account_data.put(tx, user, AccountData(GLOBAL, "m.direct", content))
+
+
+@pytest.mark.parametrize(("put", "table"), [(put_data, "account_data"), (push_rules.put, "push_rules")])
+async def test_who_overwrites_has_the_higher_position(
+    database: Database, alice: UserNid, put: Callable[[Transaction, UserNid, bytes], None], table: LiteralString
+) -> None:
+    drawn = threading.Event()
+    slow = asyncio.create_task(database.write(lambda tx: put(Slow(tx, drawn), alice, b"slow")))
+    await asyncio.to_thread(drawn.wait)
+    await database.write(put, alice, b"quick")
+    await slow
+    last = await settled(database)
+    assert await database.read(lambda tx: tx.value("SELECT position FROM " + table)) == last
 
 
 async def test_push_rules_get_a_new_position_with_each_change(database: Database, alice: UserNid) -> None:

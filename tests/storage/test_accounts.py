@@ -41,8 +41,11 @@ async def test_a_name_is_taken_in_every_case_of_letters(database: Database) -> N
     assert not await database.read(accounts.is_taken, UserId("@alice:other.example.org"))
 
 
-async def test_of_many_who_want_a_name_at_once_one_gets_it(database: Database) -> None:
-    tries = [database.write(accounts.create, NewAccount(ALICE, str(number)), number) for number in range(8)]
+@pytest.mark.parametrize(
+    "names", [["alice"] * 8, ["alice", "Alice", "ALICE", "aLice", "alIce", "aliCe", "alicE", "ALice"]]
+)
+async def test_of_many_who_want_a_name_at_once_one_gets_it(database: Database, names: list[str]) -> None:
+    tries = [database.write(accounts.create, NewAccount(UserId(f"@{name}:example.org")), 1) for name in names]
     results = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(isinstance(result, int) for result in results) == 1
     assert sum(isinstance(result, Duplicate) for result in results) == 7

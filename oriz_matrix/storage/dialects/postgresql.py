@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from typing import Any, cast
 
@@ -65,6 +65,7 @@ class PostgresConnection:
         self._db = psycopg.connect(url, autocommit=True, prepare_threshold=2, options=SETTINGS)
         self._db.adapters.register_dumper(int, Int8BinaryDumper)
         self._cursor = self._db.cursor(binary=True)
+        self._end = ExitStack()
 
     def _execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
         text, lists = _translate(sql)
@@ -89,6 +90,9 @@ class PostgresConnection:
     def lock(self, subject: str) -> None:
         self.run("SELECT pg_advisory_xact_lock(hashtextextended(:subject, 0))", {"subject": subject})
 
+    def pipeline(self) -> None:
+        self._end.enter_context(self._db.pipeline())
+
     def settled(self) -> Position:
         """Outside a transaction: what is at or below it is visible to every snapshot that is taken later."""
         return Position(self.rows(SETTLED, {})[0][0])
@@ -108,12 +112,13 @@ class PostgresConnection:
         """Runs `begin`, then COMMIT, or ROLLBACK when what is inside fails."""
         self._cursor.execute(begin)
         try:
-            yield
+            with ExitStack() as self._end:
+                yield
+                self._cursor.execute(b"COMMIT")
         except BaseException:
             with suppress(psycopg.Error):
                 self._cursor.execute(b"ROLLBACK")
             raise
-        self._cursor.execute(b"COMMIT")
 
     @property
     def broken(self) -> bool:

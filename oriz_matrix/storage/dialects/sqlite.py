@@ -85,6 +85,9 @@ class SqliteConnection:
     def lock(self, subject: str) -> None:
         """Nothing to do: there is one writer."""
 
+    def pipeline(self) -> None:
+        """Nothing to do: there is no way to go."""
+
     def settled(self) -> Position:
         """In a transaction: the counter that its snapshot shows. Only committed draws can be seen."""
         return Position(self._db.execute("SELECT last_value FROM positions").fetchone()[0])

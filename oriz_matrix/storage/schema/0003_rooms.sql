@@ -23,9 +23,9 @@ CREATE TABLE state_keys (
     UNIQUE (type, state_key)
 );
 
--- What an event says: never changed.
+-- What an event says: never changed. Its number is a position, drawn like every other.
 CREATE TABLE events (
-    nid {identity},
+    nid BIGINT PRIMARY KEY,
     event_id TEXT NOT NULL UNIQUE,
     room BIGINT NOT NULL REFERENCES rooms,
     body {blob} NOT NULL
