@@ -26,6 +26,7 @@ from oriz_matrix.services.push_rules import PushRules
 from oriz_matrix.services.receipts import Receipts
 from oriz_matrix.services.rooms.append import Append
 from oriz_matrix.services.rooms.client_events import ClientEvents
+from oriz_matrix.services.rooms.known import Known
 from oriz_matrix.services.rooms.prepare import Prepare
 from oriz_matrix.services.rooms.read import Read
 from oriz_matrix.services.rooms.send import Send
@@ -64,8 +65,9 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
     creation = Creation(database, clock, sessions)
     interactive = Interactive(database, clock, ids, {"m.login.dummy": dummy})
 
+    known = Known()
     prepare = Prepare(clock, server_name, key)
-    append = Append(database, changes, prepare, metrics.events_appended.inc)
+    append = Append(database, changes, prepare, known, metrics.events_appended.inc)
     client_events = ClientEvents()
     typing_notices = TypingNotices(database, changes, clock)
 
@@ -88,7 +90,7 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
         typing_notices=typing_notices,
     )
 
-    metrics.watch_caches([*database.caches.all(), client_events.heads])
+    metrics.watch_caches([*database.caches.all(), client_events.heads, known.cache])
     metrics.sync_waiters.set_function(lambda: changes.waiting)
     metrics.settled_lag_seconds.set_function(lambda: changes.silent_seconds)
 

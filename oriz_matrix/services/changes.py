@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from oriz_matrix.base.clock import Clock
-from oriz_matrix.storage import recent
+from oriz_matrix.storage import positions, recent
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.errors import StorageError
 from oriz_matrix.storage.recent import Change
+from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import Position, RoomNid, UserNid
 
 Channel = tuple[str, int]
@@ -74,6 +75,7 @@ class Changes:
         self._read_at = clock.monotonic()
         self.settled = Position(0)
         self._ring: list[Change] = []
+        self._skipped: list[tuple[Position, Position]] = []
         self._start = Position(0)  # the ring holds everything after this
         self._last: dict[Channel, Position] = {}
         self._waiters: defaultdict[Channel, set[Waiter]] = defaultdict(set)
@@ -91,7 +93,8 @@ class Changes:
 
     async def start(self) -> None:
         """Begins at the present settled position."""
-        self._start = self.settled = await self._db.read_settled(lambda _, settled: settled)
+        self._start, self._skipped = await self._db.read_settled(_beginning)
+        self.settled = self._start
         self._loop_task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -138,6 +141,10 @@ class Changes:
         if after < self._start:
             return None
         return self._ring[bisect_right(self._ring, after, key=lambda change: change.position) :]
+
+    def is_lost(self, position: Position) -> bool:
+        """Whether a token's position comes from a history that was lost (storage.positions)."""
+        return any(first <= position < last for first, last in self._skipped)
 
     def untouched(self, channels: Iterable[Channel], after: Position) -> bool:
         """Whether nothing changed on these channels after a position; False when the ring does not reach back."""
@@ -194,6 +201,10 @@ class Changes:
             self._start = self._ring[len(self._ring) // 2].position
             self._ring = self._ring[bisect_right(self._ring, self._start, key=lambda change: change.position) :]
             self._last = {channel: position for channel, position in self._last.items() if position > self._start}
+
+
+def _beginning(tx: Transaction, settled: Position) -> tuple[Position, list[tuple[Position, Position]]]:
+    return settled, positions.skipped(tx)
 
 
 def _channels(change: Change) -> list[Channel]:

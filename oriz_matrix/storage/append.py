@@ -12,10 +12,11 @@ from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import EventId, UserId
 from oriz_matrix.storage import events, interning, membership, room_state, rooms, timeline, transactions, typing
 from oriz_matrix.storage.caches import StateAt
+from oriz_matrix.storage.errors import RoomMoved
 from oriz_matrix.storage.membership import Membership
 from oriz_matrix.storage.rooms import Room
 from oriz_matrix.storage.timeline import Entry
-from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.transaction import Transaction, single
 from oriz_matrix.storage.types import EVERYBODY, EventNid, Position, RoomNid, StateKeyNid, UserNid
 
 MEMBER = "m.room.member"
@@ -48,6 +49,34 @@ def append(tx: Transaction, room_nid: RoomNid, seen: StateAt, new: Sequence[NewE
     for item, position in zip(new, tx.positions(len(new)), strict=True):
         writing.add(item, position)
     return writing.write()
+
+
+@single
+def message(tx: Transaction, room: RoomNid, seen: StateAt, new: NewEvent, sender: UserNid) -> Room:
+    """The same for one event that is no state, redacts nothing and mentions nobody: the most frequent one."""
+    if tx.message_statement is None:
+        return append(tx, room, seen, [new])
+    event, called = new.event, new.transaction
+    row = tx.one(
+        tx.message_statement,
+        room=room,
+        branch=seen.branch,
+        state_at=seen.position,
+        event_id=event.event_id,
+        body=event.encoded,
+        sender=sender,
+        notifies=int(new.notifies),
+        device=called.device if called else None,
+        endpoint=called.endpoint if called else None,
+        txn_id=called.txn_id if called else None,
+        behind=event.prev_event_ids,
+        own=rooms.to_text([(event.event_id, event.depth)]),
+    )
+    if row is None:
+        raise RoomMoved
+    after = rooms.from_row(row)
+    tx.after_commit(lambda: tx.caches.events.put(EventNid(after.latest), event))
+    return after
 
 
 class _Known(NamedTuple):

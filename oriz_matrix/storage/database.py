@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from oriz_matrix.storage.caches import Caches
 from oriz_matrix.storage.dialects import Dialect
 from oriz_matrix.storage.errors import StorageError
-from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.transaction import Transaction, is_single
 from oriz_matrix.storage.types import Position
 
 P = ParamSpec("P")
@@ -46,19 +46,25 @@ class Database:
 
     async def read(self, fn: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `fn(tx, ...)` on one state of the database."""
-        return await self._hop(fn, lambda done: self._dialect.read(_bound(fn, args, kwargs), done))
+        return await self._hop(
+            fn, lambda done: self._dialect.read(_bound(fn, args, kwargs), done, is_single=is_single(fn))
+        )
 
     async def read_settled(
         self, fn: Callable[Concatenate[Transaction, Position, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Runs `fn(tx, settled, ...)`: everything at or below the settled position is there, for ever."""
-        return await self._hop(
-            fn, lambda done: self._dialect.read_settled(lambda tx, at: fn(tx, at, *args, **kwargs), done)
-        )
+
+        def job(tx: Transaction, settled: Position) -> T:
+            return fn(tx, settled, *args, **kwargs)
+
+        return await self._hop(fn, lambda done: self._dialect.read_settled(job, done, is_single=is_single(fn)))
 
     async def write(self, fn: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `fn(tx, ...)` and commits. A caller that goes away does not stop it."""
-        return await self._hop(fn, lambda done: self._dialect.write(_bound(fn, args, kwargs), done))
+        return await self._hop(
+            fn, lambda done: self._dialect.write(_bound(fn, args, kwargs), done, is_single=is_single(fn))
+        )
 
     async def is_reachable(self) -> bool:
         """Whether the database answers."""

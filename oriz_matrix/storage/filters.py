@@ -1,6 +1,6 @@
 """Filters that clients have stored, as canonical JSON; the same filter has the same id."""
 
-from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.transaction import Transaction, single
 from oriz_matrix.storage.types import UserNid
 
 
@@ -21,6 +21,7 @@ def add(tx: Transaction, user: UserNid, body: bytes) -> int:
     return added
 
 
+@single
 def get(tx: Transaction, user: UserNid, filter_id: int) -> bytes | None:
     """A stored filter as canonical JSON."""
     sql = "SELECT body FROM filters WHERE user_nid = :user AND filter_id = :filter_id"

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.protocol.identifiers import UserId
+from oriz_matrix.storage.transaction import Transaction, single
 from oriz_matrix.storage.types import FOREVER, EventNid, Position, RoomNid, UserNid
 
 
@@ -71,6 +72,7 @@ class Changes:
         tx.many(insert, [*self._done, *self._opened.values()])
 
 
+@single
 def of_user(tx: Transaction, user: UserNid, at: Position) -> list[Membership]:
     """All memberships of a user as of a position."""
     sql = """
@@ -115,6 +117,17 @@ def members(tx: Transaction, room: RoomNid, membership: str, at: Position) -> li
         WHERE room = :room AND until > :at AND since <= :at AND membership = :membership
     """
     return [user for (user,) in tx.rows(sql, room=room, membership=membership, at=at)]
+
+
+def guests(tx: Transaction, room: RoomNid) -> list[UserId]:
+    """The guests of this server who are joined to a room now."""
+    sql = """
+        SELECT u.user_id FROM memberships m
+        JOIN accounts a ON a.user_nid = m.user_nid AND a.is_guest
+        JOIN users u ON u.nid = m.user_nid
+        WHERE m.room = :room AND m.until = :forever AND m.membership = 'join'
+    """
+    return [user_id for (user_id,) in tx.rows(sql, room=room, forever=FOREVER)]
 
 
 def heroes(tx: Transaction, room: RoomNid, but: UserNid, memberships: Sequence[str], at: Position) -> list[UserNid]:

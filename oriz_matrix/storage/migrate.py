@@ -37,6 +37,8 @@ def upgrade(dialect: Dialect, session: Session) -> list[str]:
     ran = []
     for number, name, text in missing(session):
         with session.transaction():
+            if not any(step[0] == number for step in missing(session)):
+                continue  # another process was faster
             for statement in _statements(text, dialect):
                 session.run(statement, {})
             session.run("INSERT INTO schema_steps VALUES (:number, :name)", {"number": number, "name": name})

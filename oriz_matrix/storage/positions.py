@@ -46,7 +46,6 @@ def raise_to_clock(session: Session, now_ms: int) -> None:
             session.raise_positions(target)
 
 
-def was_skipped(tx: Transaction, position: Position) -> bool:
-    """Whether a token's position lies in a lost history."""
-    sql = "SELECT 1 FROM skipped WHERE first <= :position AND last > :position"
-    return tx.value(sql, position=position) is not None
+def skipped(tx: Transaction) -> list[tuple[Position, Position]]:
+    """The ranges that were skipped, first and last: a token inside one comes from a history that was lost."""
+    return [(first, last) for first, last in tx.rows("SELECT first, last FROM skipped ORDER BY first")]

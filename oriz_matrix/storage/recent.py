@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.transaction import Transaction, single
 from oriz_matrix.storage.types import Position, RoomNid, UserNid
 
 
@@ -16,6 +16,7 @@ class Change(NamedTuple):
     channel: str
 
 
+@single
 def changes(tx: Transaction, upto: Position, after: Position) -> tuple[Position, list[Change]]:
     """(upto, the changes in (after, upto] in order)."""
     if after >= upto:

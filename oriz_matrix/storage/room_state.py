@@ -75,7 +75,7 @@ class Changes:
         if key in self._opened:
             self._done.append({**self._opened.pop(key), "until": position})
         elif replaces:
-            self._closed.append({"branch": self._branch, "key": key, "until": position, "forever": FOREVER})
+            self._closed.append({"branch": self._branch, "key": key, "until": position})
         row: dict[str, object] = {
             "branch": self._branch,
             "key": key,
@@ -87,8 +87,10 @@ class Changes:
 
     def write(self, tx: Transaction) -> None:
         """Writes all changes."""
+        # The open interval is the newest; found so, a key that changed ten thousand times costs as much as a new one.
         close = """
-            UPDATE state_entries SET until = :until WHERE branch = :branch AND state_key = :key AND until = :forever
+            UPDATE state_entries SET until = :until WHERE branch = :branch AND state_key = :key
+                AND since = (SELECT max(since) FROM state_entries WHERE branch = :branch AND state_key = :key)
         """
         insert = """
             INSERT INTO state_entries (branch, state_key, since, until, event)
@@ -162,10 +164,16 @@ def _own(tx: Transaction, state: StateAt) -> dict[StateKeyNid, EventNid | None]:
 
 
 def _entries(tx: Transaction, state: StateAt, keys: Sequence[StateKeyNid]) -> dict[StateKeyNid, EventNid | None]:
-    """The entries of some keys on the branch itself; an absent key has no entry or None."""
+    """The entries of some keys on the branch itself; an absent key has no entry or None.
+
+    A key's intervals follow each other without gaps, so the newest that began by then is the one.
+    """
     sql = """
-        SELECT state_key, event FROM state_entries
-        WHERE branch = :branch AND state_key = ANY(:keys) AND since <= :position AND until > :position
+        SELECT e.state_key, e.event FROM state_keys k JOIN state_entries e
+            ON e.branch = :branch AND e.state_key = k.nid AND e.since =
+                (SELECT max(since) FROM state_entries
+                WHERE branch = :branch AND state_key = k.nid AND since <= :position)
+        WHERE k.nid = ANY(:keys)
     """
     return dict(tx.rows(sql, branch=state.branch, keys=keys, position=state.position))
 

@@ -79,7 +79,7 @@ def get(tx: Transaction, nids: Sequence[RoomNid]) -> dict[RoomNid, Room]:
     sql = """
         SELECT nid, branch, state_at, latest, extremities, joined, invited, unread FROM rooms WHERE nid = ANY(:nids)
     """
-    return {row[0]: _room(row) for row in tx.rows(sql, nids=nids)}
+    return {row[0]: from_row(row) for row in tx.rows(sql, nids=nids)}
 
 
 def hold(tx: Transaction, nid: RoomNid, seen: StateAt) -> Room:
@@ -91,7 +91,7 @@ def hold(tx: Transaction, nid: RoomNid, seen: StateAt) -> Room:
     row = tx.one(sql, nid=nid, branch=seen.branch, state_at=seen.position)
     if row is None:
         raise RoomMoved
-    return _room(row)
+    return from_row(row)
 
 
 def save(tx: Transaction, room: Room) -> None:
@@ -107,14 +107,20 @@ def save(tx: Transaction, room: Room) -> None:
         branch=room.current.branch,
         state_at=room.current.position,
         latest=room.latest,
-        extremities=msgspec.json.encode(room.extremities).decode(),
+        extremities=to_text(room.extremities),
         joined=room.joined,
         invited=room.invited,
         unread=room.unread,
     )
 
 
-def _room(row: tuple[RoomNid, BranchNid, Position, Position, str, int, int, int]) -> Room:
+def to_text(extremities: Sequence[Extremity]) -> str:
+    """The ends of the event graph as they are stored."""
+    return msgspec.json.encode(extremities).decode()
+
+
+def from_row(row: tuple[RoomNid, BranchNid, Position, Position, str, int, int, int]) -> Room:
+    """The room of a row's columns, in the order of the queries above."""
     nid, branch, state_at, latest, extremities, joined, invited, unread = row
     ends = msgspec.json.decode(extremities, type=list[tuple[EventId, int]])
     return Room(nid, StateAt(branch, state_at), latest, ends, joined, invited, unread)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from oriz_matrix.protocol.identifiers import DeviceId, UserId
 from oriz_matrix.storage import notices
-from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.transaction import Transaction, single
 from oriz_matrix.storage.types import DeviceNid, UserNid
 
 FIND = """
@@ -64,12 +64,14 @@ def create(tx: Transaction, user: UserNid, new: NewSession) -> DeviceNid:
     return device
 
 
+@single
 def find(tx: Transaction, token_hash: bytes) -> Session | None:
     """The session that a token opens, unless its account was deactivated. The caller looks at `expires_at`."""
     row = tx.one(FIND, token_hash=token_hash)
     return None if row is None else Session(*row[:7], *map(bool, row[7:]))
 
 
+@single
 def is_open(tx: Transaction, session: int) -> bool:
     """Whether a session has not ended."""
     return tx.value("SELECT 1 FROM sessions WHERE nid = :session", session=session) is not None

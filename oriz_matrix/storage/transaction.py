@@ -5,16 +5,33 @@ list, `CAST(...)`, `FOR UPDATE` where a write decides on what it read (SQLite ha
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, LiteralString, Protocol
+from typing import Any, LiteralString, Protocol, TypeVar
 
 from oriz_matrix.storage.caches import Caches
 from oriz_matrix.storage.types import Position
 
 Row = tuple[Any, ...]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def single(fn: F) -> F:
+    """Marks a storage function that sends one statement at most: it needs no BEGIN and COMMIT around it."""
+    fn.single = True  # type: ignore[attr-defined]
+    return fn
+
+
+def is_single(fn: Callable[..., Any]) -> bool:
+    """Whether a storage function is marked so."""
+    return getattr(fn, "single", False)
 
 
 class Connection(Protocol):
-    """One connection of one engine, used by one thread."""
+    """One connection of one engine, used by one thread.
+
+    message_statement: the one statement that appends a message, where the engine can (`storage.append.message`).
+    """
+
+    message_statement: LiteralString | None
 
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
         """All rows of a query, or of a statement with RETURNING."""
@@ -89,6 +106,11 @@ class Transaction:
     def lock(self, subject: str) -> None:
         """Holds a named lock until the transaction ends; what is decided on must be read after it."""
         self._connection.lock(subject)
+
+    @property
+    def message_statement(self) -> LiteralString | None:
+        """The one statement that appends a message, where the engine can."""
+        return self._connection.message_statement
 
     def after_commit(self, publish: Callable[[], None]) -> None:
         """Runs `publish` once the commit is certain: the only way from a transaction into memory."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from oriz_matrix.protocol.identifiers import EventId
-from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.transaction import Transaction, single
 from oriz_matrix.storage.types import DeviceNid, EventNid
 
 
@@ -24,6 +24,7 @@ def add(tx: Transaction, called: Sequence[tuple[TransactionId, EventNid]]) -> No
     tx.many(sql, [{**transaction._asdict(), "event": event} for transaction, event in called])
 
 
+@single
 def find(tx: Transaction, transaction: TransactionId) -> EventId | None:
     """The event that an earlier request with the same transaction id made."""
     sql = """

@@ -2,21 +2,24 @@
 
 from collections.abc import Sequence
 
-from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.transaction import Transaction, single
 from oriz_matrix.storage.types import Position, RoomNid, UserNid
 
 
 def put(tx: Transaction, room: RoomNid, user: UserNid, expires_at: int, now_ms: int) -> bool:
     """A user types until `expires_at` (milliseconds), or stopped (0); whether that is news to the others."""
     tx.lock(f"typing {room} {user}")
-    sql = "SELECT expires_at FROM typing WHERE room = :room AND user_nid = :user"
-    typing_before = (tx.value(sql, room=room, user=user) or 0) > now_ms
-    if typing_before and expires_at > now_ms:
-        prolong = "UPDATE typing SET expires_at = :expires_at WHERE room = :room AND user_nid = :user"
-        tx.run(prolong, room=room, user=user, expires_at=expires_at)
-        return False
-    if not typing_before and expires_at <= now_ms:
-        return False
+    if expires_at > now_ms:
+        # Decided by the row itself: `expire` may end the notice at this moment, and then this one is news again.
+        prolong = """
+            UPDATE typing SET expires_at = :expires_at WHERE room = :room AND user_nid = :user AND expires_at > :now
+        """
+        if tx.run(prolong, room=room, user=user, expires_at=expires_at, now=now_ms):
+            return False
+    else:
+        sql = "SELECT expires_at FROM typing WHERE room = :room AND user_nid = :user"
+        if (tx.value(sql, room=room, user=user) or 0) <= now_ms:
+            return False
     upsert = """
         INSERT INTO typing (room, user_nid, expires_at, position) VALUES (:room, :user, :expires_at, :position)
         ON CONFLICT (room, user_nid) DO UPDATE SET expires_at = EXCLUDED.expires_at, position = EXCLUDED.position
@@ -49,6 +52,7 @@ def stop(tx: Transaction, room: RoomNid, user: UserNid, position: Position) -> N
     tx.run(sql, room=room, user=user, position=position)
 
 
+@single
 def next_expiry(tx: Transaction) -> int | None:
     """When the next one stops by itself, in milliseconds."""
     expiry: int | None = tx.value("SELECT min(expires_at) FROM typing WHERE expires_at > 0")

@@ -43,7 +43,7 @@ def query_names(endpoint: Endpoint) -> list[str]:
 
 
 def places(struct: Any) -> Iterator[tuple[str, ...]]:
-    """The path of every field of a Struct, of the Structs in its fields, and of those in lists; "0" leads into a list."""
+    """The paths of all fields of a Struct and of the Structs in them, also in lists, into which "0" leads."""
     for field in msgspec.structs.fields(struct):
         yield (field.encode_name,)
         for nested, steps in _structs_in(field.type):

@@ -1,6 +1,9 @@
 """Accounts: made whole or not at all, and only once, whatever the case of letters."""
 
 import asyncio
+import threading
+import time
+from typing import Any, LiteralString
 
 import pytest
 
@@ -9,6 +12,7 @@ from oriz_matrix.storage import accounts, interning
 from oriz_matrix.storage.accounts import Flags, NewAccount
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.errors import Duplicate
+from oriz_matrix.storage.transaction import Transaction
 
 ALICE = UserId("@alice:example.org")
 
@@ -41,14 +45,33 @@ async def test_a_name_is_taken_in_every_case_of_letters(database: Database) -> N
     assert not await database.read(accounts.is_taken, UserId("@alice:other.example.org"))
 
 
-@pytest.mark.parametrize(
-    "names", [["alice"] * 8, ["alice", "Alice", "ALICE", "aLice", "alIce", "aliCe", "alicE", "ALice"]]
-)
-async def test_of_many_who_want_a_name_at_once_one_gets_it(database: Database, names: list[str]) -> None:
-    tries = [database.write(accounts.create, NewAccount(UserId(f"@{name}:example.org")), 1) for name in names]
+async def test_of_many_who_want_a_name_at_once_one_gets_it(database: Database) -> None:
+    tries = [database.write(accounts.create, NewAccount(ALICE, str(number)), number) for number in range(8)]
     results = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(isinstance(result, int) for result in results) == 1
     assert sum(isinstance(result, Duplicate) for result in results) == 7
+
+
+class Slow(Transaction):
+    """A transaction that waits before it inserts."""
+
+    def __init__(self, tx: Transaction, reached: threading.Event) -> None:
+        super().__init__(tx._connection, tx.caches)
+        self._reached = reached
+
+    def run(self, sql: LiteralString, **parameters: Any) -> int:
+        self._reached.set()
+        time.sleep(0.2)
+        return super().run(sql, **parameters)
+
+
+async def test_names_that_differ_in_case_cannot_pass_each_other(database: Database) -> None:
+    reached = threading.Event()
+    slow = asyncio.create_task(database.write(lambda tx: accounts.create(Slow(tx, reached), NewAccount(ALICE), 1)))
+    await asyncio.to_thread(reached.wait)
+    with pytest.raises(Duplicate):
+        await database.write(accounts.create, NewAccount(UserId("@Alice:example.org")), 1)
+    await slow
 
 
 async def test_flags_are_set_and_taken_away(database: Database) -> None:

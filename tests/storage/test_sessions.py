@@ -90,6 +90,7 @@ async def test_no_token_opens_a_deactivated_account(database: Database, alice: U
 def remember_transaction(tx: Transaction, device: DeviceNid) -> None:
     """A device has sent an event."""
     room = rooms.create(tx, RoomId("!room:example.org"), ROOM_VERSIONS["11"])
-    sql = "INSERT INTO events (event_id, room, body) VALUES ('$event', :room, :body) RETURNING nid"
-    event = EventNid(tx.value(sql, room=room.nid, body=b"{}"))
-    transactions.add(tx, TransactionId(device, "send", "m1"), event)
+    event = EventNid(1)
+    sql = "INSERT INTO events (nid, event_id, room, body) VALUES (:event, '$event', :room, :body)"
+    tx.run(sql, event=event, room=room.nid, body=b"{}")
+    transactions.add(tx, [(TransactionId(device, "send", "m1"), event)])

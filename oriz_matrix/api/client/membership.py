@@ -3,7 +3,7 @@
 import msgspec
 
 from oriz_matrix.api.client.create_room import RoomIdResponse
-from oriz_matrix.protocol.errors import Forbidden
+from oriz_matrix.protocol.errors import Forbidden, MissingParam
 from oriz_matrix.protocol.identifiers import RoomId
 from oriz_matrix.web import endpoint
 from oriz_matrix.web.calls import UserCall
@@ -62,8 +62,10 @@ async def leave(call: UserCall, room_id: RoomId, body: LeaveBody) -> dict[str, s
 @endpoint.post("/rooms/{room_id}/invite", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.INVITES)
 async def invite(call: UserCall, room_id: RoomId, body: InviteBody) -> dict[str, str]:
     """POST /rooms/{roomId}/invite."""
+    if body.address is not None:
+        raise Forbidden("address: this server has no identity server to ask")
     if body.user_id is None:
-        raise Forbidden("user_id is missing, and this server has no identity server to ask for others")
+        raise MissingParam("user_id is missing")
     await call.services.membership.invite(call.requester, room_id, body.user_id, body.reason)
     return {}
 

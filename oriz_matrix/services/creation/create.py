@@ -13,6 +13,7 @@ from oriz_matrix.protocol.errors import (
     InvalidParam,
     InvalidRoomState,
     RoomInUse,
+    Unavailable,
     UnsupportedRoomVersion,
 )
 from oriz_matrix.protocol.events import Event, StateKey
@@ -41,6 +42,8 @@ from oriz_matrix.storage.transaction import Transaction
 
 CREATE: StateKey = ("m.room.create", "")
 MAX_INVITES = 100
+ATTEMPTS = 20
+"""How many ids are tried for a room."""
 
 
 class InitialState(msgspec.Struct, frozen=True):
@@ -105,10 +108,17 @@ class Create:
         """Makes a room with all that the request asks for, or nothing; its id."""
         plan = self._plan(requester.user_id, request)
         found = await self._db.read(_profiles, [plan.creator, *plan.invited])
-        new = self._events(plan, found)
-        await self._db.write(_store, plan, new, self._clock.now_ms())
-        self._changes.poke()
-        return new[0].event.room_id
+        for attempt in range(ATTEMPTS):
+            # In room version 12 the id is the create event's hash: two rooms of one user must differ in their time.
+            now_ms = self._clock.now_ms() + attempt
+            new = self._events(plan, found, now_ms)
+            try:
+                await self._db.write(_store, plan, new, now_ms)
+            except Duplicate:
+                continue
+            self._changes.poke()
+            return new[0].event.room_id
+        raise Unavailable("No free room id was found, try again")
 
     def _plan(self, creator: UserId, request: CreateRoom) -> _Plan:
         if request.invite_3pid:
@@ -142,7 +152,7 @@ class Create:
             raise Forbidden("invite: users of other servers cannot be invited here")
         return invited
 
-    def _events(self, plan: _Plan, found: "_Profiles") -> list[NewEvent]:
+    def _events(self, plan: _Plan, found: "_Profiles", now_ms: int) -> list[NewEvent]:
         """The room's events, each on the one before and authorized by the state so far."""
         room_id = None
         if not plan.version.room_id_is_create_hash:
@@ -150,7 +160,7 @@ class Create:
         state: dict[StateKey, Event] = {}
         new: list[NewEvent] = []
         joined = 0
-        for draft in _drafts(plan, found):
+        for draft in _drafts(plan, found, now_ms):
             ends = [(new[-1].event.event_id, new[-1].event.depth)] if new else []
             try:
                 event = self._prepare.event(plan.version, room_id, ends, state, draft)
@@ -164,7 +174,7 @@ class Create:
         return new
 
 
-def _drafts(plan: _Plan, found: _Profiles) -> list[Draft]:
+def _drafts(plan: _Plan, found: _Profiles, now_ms: int) -> list[Draft]:
     """What the room starts with, in the order of the specification."""
     request = plan.request
     state: dict[StateKey, Mapping[str, Any]] = {
@@ -189,7 +199,7 @@ def _drafts(plan: _Plan, found: _Profiles) -> list[Draft]:
         direct = {"is_direct": True} if request.is_direct else {}
         state["m.room.member", user] = {"membership": "invite", **direct, **found.by_user[user]}
     return [
-        Draft(sender=plan.creator, type=event_type, state_key=state_key, content=content)
+        Draft(sender=plan.creator, type=event_type, state_key=state_key, content=content, timestamp=now_ms)
         for (event_type, state_key), content in state.items()
     ]
 
@@ -227,7 +237,7 @@ def _profiles(tx: Transaction, users: Sequence[UserId]) -> _Profiles:
 
 
 def _store(tx: Transaction, plan: _Plan, new: Sequence[NewEvent], now_ms: int) -> None:
-    """Writes the room, its alias and all its events. Raises RoomInUse."""
+    """Writes the room, its alias and all its events. Raises RoomInUse, and Duplicate where the room's id is taken."""
     if plan.alias is not None and aliases.find(tx, plan.alias) is not None:
         raise RoomInUse
     room = rooms.create(tx, new[0].event.room_id, plan.version)

@@ -7,7 +7,7 @@ say.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from oriz_matrix.protocol.errors import Forbidden, GuestAccessForbidden, NotFound
+from oriz_matrix.protocol.errors import BadJson, Forbidden, GuestAccessForbidden, NotFound
 from oriz_matrix.protocol.event_contents import guests_may_join
 from oriz_matrix.protocol.events import StateKey
 from oriz_matrix.protocol.identifiers import (
@@ -22,6 +22,7 @@ from oriz_matrix.protocol.identifiers import (
     parse_user_id,
 )
 from oriz_matrix.services.accounts.requester import Requester
+from oriz_matrix.services.membership import restricted
 from oriz_matrix.services.rooms import access
 from oriz_matrix.services.rooms.append import Append
 from oriz_matrix.services.rooms.prepare import Draft
@@ -31,15 +32,19 @@ from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import UserNid
 
 MEMBER = "m.room.member"
+MEMBERSHIPS = ("join", "invite", "leave", "ban", "knock")
 GUEST_ACCESS: StateKey = ("m.room.guest_access", "")
+VOUCHER = "join_authorised_via_users_server"
 
 
 class Seen(NamedTuple):
-    """What a change of membership is decided on: the target's membership, profile, and whether guests may join."""
+    """What a change of membership is decided on: the target's membership, profile, whether guests may join, and who
+    vouches for the target if they want to join a restricted room."""
 
     membership: str | None
     profile: Mapping[str, Any]
     guests: bool
+    voucher: UserId | None = None
 
 
 class Membership:
@@ -56,10 +61,8 @@ class Membership:
         seen = await self._db.read(_seen, room_id, requester.user_id)
         if seen.membership == "join":
             return room_id
-        if requester.is_guest and not seen.guests:
-            raise GuestAccessForbidden("Guests may not join this room")
         content = {"membership": "join", **seen.profile, **_reason(reason)}
-        await self._change(requester, room_id, requester.user_id, content)
+        await self._change(requester, room_id, requester.user_id, _joining(requester, seen, content))
         return room_id
 
     async def leave(self, requester: Requester, room_id: RoomId, reason: str | None = None) -> None:
@@ -83,14 +86,22 @@ class Membership:
         """What PUT /state does with a member event: the content is the client's, names are added where it has none."""
         target = parse_user_id(user, "stateKey")
         after = content.get("membership")
+        if after not in MEMBERSHIPS:
+            raise BadJson(f"membership: must be one of {', '.join(MEMBERSHIPS)}")
         if after == "invite":
             await self._check_invitee(target)
         if after in ("join", "invite"):
             seen = await self._db.read(_seen, room_id, target)
-            if requester.is_guest and seen.membership != "join" and not seen.guests:
-                raise GuestAccessForbidden("Guests may not join this room")
             content = {**seen.profile, **content}
+            if after == "join":
+                content = _joining(requester, seen, content)
         return await self._change(requester, room_id, target, content)
+
+    async def dismiss_guests(self, room_id: RoomId) -> None:
+        """All guests leave a room that is open to guests no longer (client-server API, "Guest Access")."""
+        for guest in await self._db.read(_unwelcome_guests, room_id):
+            draft = Draft(sender=guest, type=MEMBER, content={"membership": "leave"}, state_key=guest)
+            await self._append.local(room_id, draft)
 
     async def joined(self, requester: Requester) -> list[RoomId]:
         """The rooms that the user is in."""
@@ -125,7 +136,28 @@ def _seen(tx: Transaction, room_id: RoomId, target: UserId) -> Seen:
     now = membership.now(tx, nid, name.nid)
     room = rooms.get(tx, [name.nid])[name.nid]
     guest_access = access.current(tx, room, [GUEST_ACCESS]).get(GUEST_ACCESS)
-    return Seen(now.membership if now else None, member_fields(profiles.get(tx, nid)), guests_may_join(guest_access))
+    return Seen(
+        now.membership if now else None,
+        member_fields(profiles.get(tx, nid)),
+        guests_may_join(guest_access),
+        restricted.voucher(tx, room, nid, target),
+    )
+
+
+def _joining(requester: Requester, seen: Seen, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a join; who vouches for it is this server's word and never the client's. Raises Forbidden."""
+    if requester.is_guest and seen.membership != "join" and not seen.guests:
+        raise GuestAccessForbidden("Guests may not join this room")
+    own = {name: value for name, value in content.items() if name != VOUCHER}
+    return own if seen.voucher is None else {**own, VOUCHER: seen.voucher}
+
+
+def _unwelcome_guests(tx: Transaction, room_id: RoomId) -> list[UserId]:
+    name = rooms.find(tx, room_id)
+    if name is None:
+        return []
+    guest_access = access.current(tx, rooms.get(tx, [name.nid])[name.nid], [GUEST_ACCESS]).get(GUEST_ACCESS)
+    return [] if guests_may_join(guest_access) else membership.guests(tx, name.nid)
 
 
 def _joined(tx: Transaction, user: UserNid) -> list[RoomId]:

@@ -13,17 +13,22 @@ from oriz_matrix.protocol.room_versions import RoomVersion
 from oriz_matrix.protocol.signing import SigningKey
 from oriz_matrix.storage.rooms import Extremity
 from oriz_matrix.storage.transactions import TransactionId
+from oriz_matrix.storage.types import UserNid
 
 MAX_PREV_EVENTS = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Draft:
-    """What a local user wants to say; `timestamp` in milliseconds where it is not to be the present."""
+    """What a local user wants to say.
+
+    user: the sender's number, where it is at hand; timestamp: milliseconds, where it is not to be the present.
+    """
 
     sender: UserId
     type: str
     content: Mapping[str, Any]
+    user: UserNid | None = None
     state_key: str | None = None
     redacts: EventId | None = None
     timestamp: int | None = None

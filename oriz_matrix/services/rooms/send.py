@@ -30,6 +30,7 @@ class Send:
             target = parse_event_id(target, "redacts")
         draft = Draft(
             sender=requester.user_id,
+            user=requester.user,
             type=event_type,
             content=content,
             redacts=target,
@@ -43,6 +44,7 @@ class Send:
         """Redacts an event of this room; the redaction's id. A repeated transaction id gets the first one's id."""
         draft = Draft(
             sender=requester.user_id,
+            user=requester.user,
             type=REDACTION,
             content={name: value for name, value in content.items() if name != "redacts"},
             redacts=target,
@@ -54,7 +56,9 @@ class Send:
         self, requester: Requester, room_id: RoomId, event_type: str, state_key: str, content: Mapping[str, Any]
     ) -> EventId:
         """Sends a state event; its id, or that of the present one if it says the same already."""
-        draft = Draft(sender=requester.user_id, type=event_type, content=content, state_key=state_key)
+        draft = Draft(
+            sender=requester.user_id, user=requester.user, type=event_type, content=content, state_key=state_key
+        )
         return await self._append.local(room_id, draft)
 
 

@@ -15,7 +15,7 @@ from oriz_matrix.services.rooms.client_events import ClientEvents, Reader
 from oriz_matrix.services.sync.read import read
 from oriz_matrix.services.sync.shape import Shaper
 from oriz_matrix.services.sync.window import Touched, Window
-from oriz_matrix.storage import membership, positions
+from oriz_matrix.storage import membership
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.membership import Membership
 from oriz_matrix.storage.types import Position, UserNid
@@ -53,7 +53,7 @@ class Sync:
         """The answer: at once when there is something new, or the request is a first one; else when there is, or the
         time is over."""
         upto = await self._changes.catch_up()
-        since = await self._since(request)
+        since = self._since(request)
         if since is None or request.full_state:
             return self._complete(await self._read(requester, request, since, upto), since, upto)
         deadline = self._clock.monotonic() + min(request.timeout_s, LONGEST_POLL_S)
@@ -73,14 +73,12 @@ class Sync:
                 await self._sessions.require_open(requester)
             upto = self._changes.settled
 
-    async def _since(self, request: SyncRequest) -> Position | None:
+    def _since(self, request: SyncRequest) -> Position | None:
         """Where the client stands; a token of a lost history gets a fresh sync."""
         if request.since is None:
             return None
         since = Position(request.since.position)
-        if await self._db.read(positions.was_skipped, since):
-            return None
-        return since
+        return None if self._changes.is_lost(since) else since
 
     async def _read(
         self, requester: Requester, request: SyncRequest, since: Position | None, upto: Position

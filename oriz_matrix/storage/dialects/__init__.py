@@ -37,11 +37,11 @@ class Dialect(Protocol):
     def stop(self) -> None:
         """Finishes the jobs that were given and ends the threads."""
 
-    def read(self, job: Callable[[Transaction], Any], done: Done) -> None:
+    def read(self, job: Callable[[Transaction], Any], done: Done, *, is_single: bool) -> None:
         """Runs `job` in a read transaction: it sees one state of the database."""
 
-    def read_settled(self, job: Callable[[Transaction, Position], Any], done: Done) -> None:
+    def read_settled(self, job: Callable[[Transaction, Position], Any], done: Done, *, is_single: bool) -> None:
         """The same with the settled position, read before the transaction's snapshot is taken."""
 
-    def write(self, job: Callable[[Transaction], Any], done: Done) -> None:
+    def write(self, job: Callable[[Transaction], Any], done: Done, *, is_single: bool) -> None:
         """Runs `job` in a write transaction, again where the engine asks for it, and reports after the commit."""

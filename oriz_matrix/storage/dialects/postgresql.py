@@ -10,9 +10,9 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, LiteralString, cast
 
 import psycopg
 from psycopg.errors import DeadlockDetected, SerializationFailure, UniqueViolation
@@ -48,6 +48,38 @@ SETTLED = f"""
     ), seen.last_value)) FROM (SELECT last_value FROM positions) seen
 """  # noqa: S608
 
+# The number is drawn when the room's row is held, and the mark before the number: each part waits for the one before.
+MESSAGE: LiteralString = f"""
+    WITH held AS MATERIALIZED (
+        SELECT nid, extremities, unread FROM rooms
+        WHERE nid = :room AND branch = :branch AND state_at = :state_at FOR UPDATE
+    ), mark AS MATERIALIZED (
+        SELECT pg_advisory_xact_lock_shared({MARK_SPACE} | (SELECT last_value FROM positions)) FROM held
+    ), drawn AS MATERIALIZED (
+        SELECT nextval('positions') AS position FROM mark
+    ), body AS (
+        INSERT INTO events (nid, event_id, room, body)
+        SELECT position, CAST(:event_id AS TEXT), CAST(:room AS BIGINT), CAST(:body AS BYTEA) FROM drawn
+    ), status AS (
+        INSERT INTO event_status (event, room, sender, position, back, branch, state_at, unread)
+        SELECT position, CAST(:room AS BIGINT), CAST(:sender AS BIGINT), position, 0, CAST(:branch AS BIGINT),
+            CAST(:state_at AS BIGINT), held.unread + CAST(:notifies AS BIGINT)
+        FROM drawn, held
+    ), called AS (
+        INSERT INTO transaction_ids (device, endpoint, txn_id, event)
+        SELECT CAST(:device AS BIGINT), CAST(:endpoint AS TEXT), CAST(:txn_id AS TEXT), position
+        FROM drawn WHERE CAST(:device AS BIGINT) IS NOT NULL
+    )
+    UPDATE rooms SET latest = drawn.position, unread = held.unread + CAST(:notifies AS BIGINT),
+        extremities = CAST(COALESCE((
+            SELECT jsonb_agg(one) FROM jsonb_array_elements(CAST(held.extremities AS JSONB)) one
+            WHERE NOT one ->> 0 = ANY(:behind)
+        ), '[]') || CAST(:own AS JSONB) AS TEXT)
+    FROM held, drawn WHERE rooms.nid = held.nid
+    RETURNING rooms.nid, rooms.branch, rooms.state_at, rooms.latest, rooms.extremities, rooms.joined, rooms.invited,
+        rooms.unread
+"""  # noqa: S608
+
 READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 WRITE = b"BEGIN"
 
@@ -61,17 +93,24 @@ def _translate(sql: str) -> tuple[str, tuple[str, ...]]:
 class PostgresConnection:
     """One connection in autocommit mode, in which transactions are begun by hand."""
 
+    message_statement: LiteralString | None = MESSAGE
+
     def __init__(self, url: str) -> None:
         self._db = psycopg.connect(url, autocommit=True, prepare_threshold=2, options=SETTINGS)
         self._db.adapters.register_dumper(int, Int8BinaryDumper)
         self._cursor = self._db.cursor(binary=True)
         self._end = ExitStack()
+        self.in_doubt = False
+        """Whether COMMIT was sent and not answered: nobody knows whether it happened."""
 
     def _execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
         text, lists = _translate(sql)
         if lists:  # psycopg would make a composite value of a tuple
             parameters = {**parameters, **{name: list(parameters[name]) for name in lists}}
-        self._cursor.execute(cast("Any", text), parameters)
+        try:
+            self._cursor.execute(cast("Any", text), parameters)
+        except UniqueViolation as error:
+            raise _meaning(error) from error
 
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
         self._execute(sql, parameters)
@@ -98,9 +137,12 @@ class PostgresConnection:
         return Position(self.rows(SETTLED, {})[0][0])
 
     def raise_positions(self, at_least: int) -> None:
-        [(last,)] = self.rows("SELECT nextval('positions')", {})
-        self.run("SELECT setval('positions', :value)", {"value": at_least})
-        self.run("INSERT INTO skipped (first, last) VALUES (:first, :last)", {"first": last, "last": at_least})
+        # Takes the sequence's own lock: nobody draws from here to the commit, so that setval cannot lead back.
+        self.run("ALTER SEQUENCE positions OWNED BY NONE", {})
+        [(last,)] = self.rows("SELECT last_value FROM positions", {})
+        if last < at_least:
+            self.run("INSERT INTO skipped (first, last) VALUES (:first, :last)", {"first": last + 1, "last": at_least})
+            self.run("SELECT setval('positions', :value)", {"value": at_least})
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -110,10 +152,12 @@ class PostgresConnection:
     @contextmanager
     def begun(self, begin: bytes) -> Iterator[None]:
         """Runs `begin`, then COMMIT, or ROLLBACK when what is inside fails."""
+        self.in_doubt = False
         self._cursor.execute(begin)
         try:
             with ExitStack() as self._end:
                 yield
+                self.in_doubt = True
                 self._cursor.execute(b"COMMIT")
         except BaseException:
             with suppress(psycopg.Error):
@@ -144,7 +188,7 @@ class Postgres:
         self._url = url
         self.caches = caches
         self._local = threading.local()
-        self._open: list[PostgresConnection] = []
+        self._open: dict[int, PostgresConnection] = {}  # by thread
         self._threads: Threads[Callable[[], None]] = Threads("postgres", threads, lambda jobs: jobs[0]())
 
     def start(self) -> None:
@@ -152,7 +196,7 @@ class Postgres:
 
     def stop(self) -> None:
         self._threads.stop()
-        for connection in self._open:
+        for connection in self._open.values():
             connection.close()
 
     @contextmanager
@@ -169,22 +213,24 @@ class Postgres:
         finally:
             connection.close()
 
-    def read(self, job: Callable[[Transaction], Any], done: Done) -> None:
-        self._submit(lambda connection: self._run(connection, READ, job), done)
+    def read(self, job: Callable[[Transaction], Any], done: Done, *, is_single: bool) -> None:
+        begin = None if is_single else READ
+        self._submit(lambda connection: self._run(connection, begin, job), done)
 
-    def read_settled(self, job: Callable[[Transaction, Position], Any], done: Done) -> None:
+    def read_settled(self, job: Callable[[Transaction, Position], Any], done: Done, *, is_single: bool) -> None:
         def run(connection: PostgresConnection) -> Any:
             settled = connection.settled()
-            return self._run(connection, READ, lambda tx: job(tx, settled))
+            return self._run(connection, None if is_single else READ, lambda tx: job(tx, settled))
 
         self._submit(run, done)
 
-    def write(self, job: Callable[[Transaction], Any], done: Done) -> None:
-        self._submit(lambda connection: self._run(connection, WRITE, job), done)
+    def write(self, job: Callable[[Transaction], Any], done: Done, *, is_single: bool) -> None:
+        begin = None if is_single else WRITE
+        self._submit(lambda connection: self._run(connection, begin, job), done)
 
-    def _run(self, connection: PostgresConnection, begin: bytes, job: Callable[[Transaction], Any]) -> Any:
+    def _run(self, connection: PostgresConnection, begin: bytes | None, job: Callable[[Transaction], Any]) -> Any:
         transaction = Transaction(connection, self.caches)
-        with connection.begun(begin):
+        with nullcontext() if begin is None else connection.begun(begin):
             result = job(transaction)
         transaction.committed()
         return result
@@ -201,12 +247,13 @@ class Postgres:
         self._threads.put(work)
 
     def _attempts(self, run: Callable[[PostgresConnection], Any]) -> Any:
-        """Again after a conflict: the engine rolled back, so nothing happened."""
+        """Again after a conflict, and where the connection was gone before COMMIT was sent."""
         for attempt in range(ATTEMPTS):
+            connection = self._connection()
             try:
-                return run(self._connection())
-            except (SerializationFailure, DeadlockDetected):
-                if attempt == ATTEMPTS - 1:
+                return run(connection)
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                if attempt == ATTEMPTS - 1 or not _nothing_happened(connection, error):
                     raise
                 time.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 - spreads the rivals
         raise AssertionError
@@ -215,8 +262,14 @@ class Postgres:
         connection: PostgresConnection | None = getattr(self._local, "connection", None)
         if connection is None or connection.broken:
             connection = self._local.connection = PostgresConnection(self._url)
-            self._open = [c for c in self._open if not c.broken] + [connection]
+            self._open[threading.get_ident()] = connection
         return connection
+
+
+def _nothing_happened(connection: PostgresConnection, error: psycopg.Error) -> bool:
+    """Whether the engine rolled back for sure: after a conflict, or because it never saw COMMIT."""
+    conflict = isinstance(error, SerializationFailure | DeadlockDetected)
+    return conflict or (connection.broken and not connection.in_doubt)
 
 
 def _meaning(error: BaseException) -> BaseException:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 from oriz_matrix.storage.caches import Caches
 from oriz_matrix.storage.dialects import Done
@@ -35,7 +35,7 @@ _FOR_UPDATE = re.compile(r"\s+FOR UPDATE( SKIP LOCKED)?\b")
 _UNIQUE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
 
 Write = tuple[Callable[[Transaction], Any], Done]
-Read = tuple[Callable[[Transaction, Position], Any], Done]
+Read = tuple[Callable[[Any], Any], Done]
 
 
 @lru_cache(maxsize=2048)
@@ -47,6 +47,8 @@ def _translate(sql: str) -> tuple[str, tuple[str, ...]]:
 
 class SqliteConnection:
     """One connection; the shared SQL is translated once per statement."""
+
+    message_statement: LiteralString | None = None
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(
@@ -97,15 +99,21 @@ class SqliteConnection:
         self._db.execute("UPDATE positions SET last_value = ?", (at_least,))
         self._db.execute("INSERT INTO skipped (first, last) VALUES (?, ?)", (last + 1, at_least))
 
-    def begin(self, mode: str = "") -> None:
-        self._db.execute(f"BEGIN {mode}")
-
     def commit(self) -> None:
         self._db.execute("COMMIT")
 
     def rollback(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything inside sees one state of the database."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.rollback()
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -121,7 +129,7 @@ class SqliteConnection:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        self.begin("IMMEDIATE")
+        self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
             self.commit()
@@ -176,13 +184,39 @@ class Sqlite:
         finally:
             connection.close()
 
-    def read(self, job: Callable[[Transaction], Any], done: Done) -> None:
-        self._readers.put((lambda tx, _: job(tx), done))
+    def read(self, job: Callable[[Transaction], Any], done: Done, *, is_single: bool) -> None:
+        def run(connection: SqliteConnection) -> Any:
+            transaction = Transaction(connection, self.caches)
+            if is_single:
+                result = job(transaction)
+            else:
+                with connection.snapshot():
+                    result = job(transaction)
+            transaction.committed()
+            return result
 
-    def read_settled(self, job: Callable[[Transaction, Position], Any], done: Done) -> None:
-        self._readers.put((job, done))
+        self._readers.put((run, done))
 
-    def write(self, job: Callable[[Transaction], Any], done: Done) -> None:
+    def read_settled(
+        self,
+        job: Callable[[Transaction, Position], Any],
+        done: Done,
+        *,
+        is_single: bool,  # noqa: ARG002
+    ) -> None:
+        """Always a transaction: the settled position is the one that its snapshot shows."""
+
+        def run(connection: SqliteConnection) -> Any:
+            transaction = Transaction(connection, self.caches)
+            with connection.snapshot():
+                result = job(transaction, connection.settled())
+            transaction.committed()
+            return result
+
+        self._readers.put((run, done))
+
+    def write(self, job: Callable[[Transaction], Any], done: Done, *, is_single: bool) -> None:  # noqa: ARG002
+        """A transaction in any case, which several may share."""
         self._writer.put((job, done))
 
     def _connection(self) -> SqliteConnection:
@@ -193,16 +227,9 @@ class Sqlite:
         return connection
 
     def _serve_reads(self, jobs: list[Read]) -> None:
-        [(job, done)] = jobs
+        [(run, done)] = jobs
         try:
-            connection = self._connection()
-            connection.begin()
-            transaction = Transaction(connection, self.caches)
-            try:
-                result = job(transaction, connection.settled())
-            finally:
-                connection.rollback()
-            transaction.committed()
+            result = run(self._connection())
         except BaseException as error:
             done(None, _meaning(error))
         else:

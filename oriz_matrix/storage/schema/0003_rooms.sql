@@ -165,3 +165,4 @@ CREATE {unlogged} TABLE typing (
 ) {clustered};
 
 CREATE INDEX typing_changes ON typing (position);
+CREATE INDEX typing_ends ON typing (expires_at) WHERE expires_at > 0;

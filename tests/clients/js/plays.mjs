@@ -100,7 +100,10 @@ const plays = {
         await bob.client.sendReadReceipt(asked);
         await alice.sees(() => alice.client.getRoom(room).getEventReadUpTo(bob.id) === question, "Bob's receipt");
         await bob.sees(() => unread() === 0, "nothing unread");
-        const answered = await alice.seesEvent(room, await bob.says(room, "three"));
+        await alice.says(room, "three");
+        await bob.hears("three");
+        await bob.sees(() => unread() === 1, "that the server counts from the receipt on");
+        const answered = await alice.seesEvent(room, await bob.says(room, "four"));
         await alice.client.sendReadReceipt(answered, sdk.ReceiptType.Read, true);
         await bob.sees(() => bob.client.getRoom(room).getEventReadUpTo(alice.id) === answered.getId(), "Alice's receipt");
     },

@@ -1,0 +1,87 @@
+"""What this process saw last of rooms: guesses with which events are prepared, and which compare-and-append checks.
+
+A guess may be wrong as soon as another process has changed the room: then the append fails with RoomMoved and the room
+is read. What a refusal rests on is therefore always read first.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from oriz_matrix.base.cache import Cache
+from oriz_matrix.protocol.events import Event, StateKey
+from oriz_matrix.protocol.identifiers import RoomId
+from oriz_matrix.protocol.room_versions import RoomVersion
+from oriz_matrix.storage.append import NewEvent
+from oriz_matrix.storage.caches import RoomName
+from oriz_matrix.storage.rooms import Room
+from oriz_matrix.storage.types import EventNid
+
+ROOMS = 5_000
+KEYS = 2_000
+"""State keys that are remembered of one room."""
+
+
+class Snapshot(NamedTuple):
+    """A room as an event is prepared against it: `state` authorizes it, `redacts` is the event that it redacts."""
+
+    name: RoomName
+    room: Room
+    state: Mapping[StateKey, Event]
+    redacts: EventNid | None = None
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A room as it was; `state` holds the keys that were looked at, None where the room has none."""
+
+    name: RoomName
+    room: Room
+    state: dict[StateKey, Event | None]
+
+
+class Known:
+    """The rooms that this process has lately written to. Used on the event loop only."""
+
+    def __init__(self) -> None:
+        self.cache: Cache[RoomId, _Seen] = Cache("known_rooms", ROOMS)
+
+    def version(self, room_id: RoomId) -> RoomVersion | None:
+        """The version of a room that is known."""
+        seen = self.cache.get(room_id)
+        return None if seen is None else seen.name.version
+
+    def recall(self, room_id: RoomId, keys: Iterable[StateKey]) -> Snapshot | None:
+        """The room with these keys of its state, or None where something of it is not known."""
+        seen = self.cache.get(room_id)
+        if seen is None:
+            return None
+        state: dict[StateKey, Event] = {}
+        for key in keys:
+            if key not in seen.state:
+                return None
+            if (event := seen.state[key]) is not None:
+                state[key] = event
+        return Snapshot(seen.name, seen.room, state)
+
+    def learn(self, snapshot: Snapshot, keys: Iterable[StateKey]) -> None:
+        """Remembers what was read: the room and these keys of its state."""
+        seen = self.cache.get(snapshot.name.room_id)
+        looked_at = {key: snapshot.state.get(key) for key in keys}
+        if seen is not None and seen.room.current == snapshot.room.current and len(seen.state) < KEYS:
+            seen.room = snapshot.room
+            seen.state |= looked_at
+        else:
+            self.cache.put(snapshot.name.room_id, _Seen(snapshot.name, snapshot.room, looked_at))
+
+    def appended(self, room_id: RoomId, room: Room, new: NewEvent) -> None:
+        """Remembers the room as it is after an event was appended to what is known of it."""
+        seen = self.cache.get(room_id)
+        if seen is None:
+            return
+        if new.redacts is not None:  # it may have been one of the events that authorize
+            self.cache.drop(room_id)
+            return
+        seen.room = room
+        if new.event.is_state:
+            seen.state[new.event.key] = new.event
