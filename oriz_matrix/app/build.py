@@ -37,6 +37,7 @@ from oriz_matrix.storage.dialects import Dialect
 from oriz_matrix.web import endpoint
 from oriz_matrix.web.application import Application
 from oriz_matrix.web.authentication import Gate
+from oriz_matrix.web.endpoint import Endpoint
 from oriz_matrix.web.limits import Limits
 
 
@@ -81,7 +82,7 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
         read=Read(database, changes, client_events, clock),
         receipts=Receipts(database, changes, clock),
         register=Register(creation, passwords, interactive, ids, config.registration, server_name),
-        send=Send(append),
+        send=Send(database, append),
         sessions=sessions,
         shared_secret=SharedSecret(
             Nonces(database, clock, ids), creation, passwords, config.registration.shared_secret, server_name
@@ -94,23 +95,21 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
     metrics.sync_waiters.set_function(lambda: changes.waiting)
     metrics.settled_lag_seconds.set_function(lambda: changes.silent_seconds)
 
-    gate = Gate(
-        services,
-        sessions,
-        Limits(config.limits.rates.by_kind(), clock),
-        clock,
-        token_in_query=config.sessions.query_string_tokens,
-    )
-    endpoints = [
-        *endpoint.declared(*client.MODULES, *admin.MODULES),
-        *pages.operations(metrics, database.is_reachable),
-        *(pages.well_known(config.public_base_url) if config.public_base_url else ()),
-    ]
+    limits = Limits(config.limits.rates.by_kind(), clock)
+    gate = Gate(services, sessions, limits, clock, token_in_query=config.sessions.query_string_tokens)
     return Server(
         database=database,
         changes=changes,
         typing_notices=typing_notices,
         passwords=passwords,
-        application=Application(endpoints, config.listeners, gate, config.limits, metrics),
+        application=Application(_endpoints(config, database, metrics), config.listeners, gate, config.limits, metrics),
         metrics=metrics,
     )
+
+
+def _endpoints(config: Config, database: Database, metrics: Metrics) -> list[Endpoint]:
+    return [
+        *endpoint.declared(*client.MODULES, *admin.MODULES),
+        *pages.operations(metrics, database.is_reachable),
+        *(pages.well_known(config.public_base_url) if config.public_base_url else ()),
+    ]

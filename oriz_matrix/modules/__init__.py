@@ -1,0 +1,1 @@
+"""The plug-in API: what operators may import. Nothing is promised yet."""

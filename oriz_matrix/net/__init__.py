@@ -1,0 +1,1 @@
+"""Reaching out: outgoing HTTP and nothing else. Federation will bring its first modules."""

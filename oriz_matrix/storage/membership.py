@@ -130,11 +130,18 @@ def guests(tx: Transaction, room: RoomNid) -> list[UserId]:
     return [user_id for (user_id,) in tx.rows(sql, room=room, forever=FOREVER)]
 
 
+HEROES = 5
+
+
 def heroes(tx: Transaction, room: RoomNid, but: UserNid, memberships: Sequence[str], at: Position) -> list[UserNid]:
-    """The first five users with one of these memberships, in the order in which they came, leaving one out."""
+    """The first users with one of these memberships, in the order in which they came, leaving one out: five.
+
+    Where nobody is left out (0) there are six, so that five remain whoever is left out later.
+    """
     sql = """
         SELECT user_nid FROM memberships
         WHERE room = :room AND until > :at AND since <= :at AND membership = ANY(:memberships) AND user_nid <> :but
-        ORDER BY stay_since, user_nid LIMIT 5
+        ORDER BY stay_since, user_nid LIMIT :limit
     """
-    return [user for (user,) in tx.rows(sql, room=room, but=but, memberships=memberships, at=at)]
+    limit = HEROES if but else HEROES + 1
+    return [user for (user,) in tx.rows(sql, room=room, but=but, memberships=memberships, at=at, limit=limit)]

@@ -1,7 +1,8 @@
 """The transaction that every storage function takes first, and the connection below it.
 
 Statements are written in the SQL that both engines share: `:name` placeholders, `= ANY(:list)` for membership in a
-list, `CAST(...)`, `FOR UPDATE` where a write decides on what it read (SQLite has one writer and drops the words).
+list, `EACH(:list)` for a list of numbers as a table with the column `value`, `CAST(...)`, `FOR UPDATE` where a write
+decides on what it read (SQLite has one writer and drops the words).
 """
 
 from collections.abc import Callable, Mapping, Sequence

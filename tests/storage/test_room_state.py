@@ -113,7 +113,7 @@ class Histories(RuleBasedStateMachine):
     @rule(target=branches, branch=branches, fraction=fractions)
     def fork(self, branch: BranchNid, fraction: float) -> BranchNid:
         """A side branch from a moment of the past."""
-        at = self._some(fraction)
+        at = Position(min(self._some(fraction), self.now))
         made = room_state.fork(self.tx, self.room, StateAt(branch, at))
         assert made not in self.model
         self.model[made] = History(self.model[branch].trunk, self.model[branch].at(at))

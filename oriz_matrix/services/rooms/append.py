@@ -43,10 +43,7 @@ def needed_keys(draft: Draft, version: RoomVersion) -> list[StateKey]:
 
 
 def snapshot(tx: Transaction, room_id: RoomId, draft: Draft) -> Snapshot | EventId:
-    """Everything that is needed to prepare one event, or the id of the event that exists already in its place.
-
-    That is the event which the same transaction id made before, or a state event that says the same.
-    """
+    """Everything that is needed to prepare one event, or the id of the event that the same transaction id made before."""
     if draft.transaction is not None and (earlier := transactions.find(tx, draft.transaction)) is not None:
         return earlier
     name = rooms.find(tx, room_id)
@@ -54,8 +51,6 @@ def snapshot(tx: Transaction, room_id: RoomId, draft: Draft) -> Snapshot | Event
         raise Forbidden("You are not in this room, or it does not exist")
     room = rooms.get(tx, [name.nid])[name.nid]
     state = access.current(tx, room, needed_keys(draft, name.version))
-    if (present := _unchanged(state, draft)) is not None:
-        return present.event_id
     redacts = None if draft.redacts is None else redact.target(tx, room, state, draft.redacts, draft.sender)
     return Snapshot(name, room, state, redacts)
 
@@ -77,7 +72,7 @@ class Append:
     async def local(self, room_id: RoomId, draft: Draft) -> EventId:
         """Appends one event; its id. Raises Forbidden when the room's rules refuse it, and what makes it malformed.
 
-        What was sent already is not sent again: see `snapshot`.
+        What was sent already is not sent again: a repeated transaction id, or state that says the same as the present.
         """
         lock = self._locks.setdefault(room_id, asyncio.Lock())
         async with lock:
@@ -103,6 +98,8 @@ class Append:
 
     async def _append(self, seen: Snapshot, draft: Draft) -> EventId:
         new = self._new(seen, draft)
+        if (present := _unchanged(seen.state, draft)) is not None:
+            return present.event_id
         room_nid, current = seen.room.nid, seen.room.current
         if draft.user is not None and _is_plain(new):
             room = await self._db.write(append.message, room_nid, current, new, draft.user)

@@ -151,10 +151,11 @@ def _shown_state_event(tx: Transaction, requester: Requester, room_id: RoomId, k
 def _members(tx: Transaction, requester: Requester, room_id: RoomId, at: PageToken | None) -> list[Shown]:
     view = access.view(tx, requester.user, room_id)
     state = view.state
-    if at is not None:
-        if view.membership is None:
-            raise Forbidden("You are not in this room")
-        state = StateAt(state.branch, Position(min(at.position, view.upto)))
+    if at is not None and at.position < view.upto:
+        newest = timeline.before(tx, view.name.nid, _place(at), Place(-1), 1)
+        if newest and not access.sight(tx, requester.user, view.room).sees(newest[0].position):
+            raise Forbidden("at: you may not see the room as it was then")
+        state = StateAt(state.branch, Position(at.position))
     entries = timeline.statuses(tx, list(room_state.at_type(tx, state, "m.room.member").values()))
     return show(tx, entries, _reader(requester))
 

@@ -3,19 +3,24 @@
 from collections.abc import Mapping
 from typing import Any
 
-from oriz_matrix.protocol.errors import BadJson
+from oriz_matrix.protocol.errors import BadJson, Forbidden
+from oriz_matrix.protocol.event_contents import CREATE
 from oriz_matrix.protocol.identifiers import EventId, RoomId, parse_event_id
 from oriz_matrix.services.accounts.requester import Requester
+from oriz_matrix.services.rooms import canonical_alias
 from oriz_matrix.services.rooms.append import Append
+from oriz_matrix.services.rooms.canonical_alias import CANONICAL_ALIAS
 from oriz_matrix.services.rooms.prepare import Draft
 from oriz_matrix.services.rooms.redact import REDACTION
+from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.transactions import TransactionId
 
 
 class Send:
     """Sends events for local users. Raises Forbidden, NotFound, BadJson and TooLarge, as the room's rules say."""
 
-    def __init__(self, append: Append) -> None:
+    def __init__(self, db: Database, append: Append) -> None:
+        self._db = db
         self._append = append
 
     async def message(
@@ -56,6 +61,10 @@ class Send:
         self, requester: Requester, room_id: RoomId, event_type: str, state_key: str, content: Mapping[str, Any]
     ) -> EventId:
         """Sends a state event; its id, or that of the present one if it says the same already."""
+        if (event_type, state_key) == CREATE:
+            raise Forbidden("m.room.create: a room is created once")
+        if (event_type, state_key) == CANONICAL_ALIAS:
+            await self._db.read(canonical_alias.check, room_id, content)
         draft = Draft(
             sender=requester.user_id, user=requester.user, type=event_type, content=content, state_key=state_key
         )

@@ -6,20 +6,14 @@ from typing import Any, NamedTuple
 from oriz_matrix.protocol.identifiers import UserId
 from oriz_matrix.services.sync.rooms import SyncRoom
 from oriz_matrix.services.sync.window import Window
-from oriz_matrix.storage import account_data, interning, membership, receipts, timeline, typing, unread
+from oriz_matrix.storage import account_data, interning, membership, receipts, typing, unread
 from oriz_matrix.storage.account_data import AccountData
 from oriz_matrix.storage.rooms import Room
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import Position, RoomNid
+from oriz_matrix.storage.unread import Counts
 
 COUNTING = ("event", "receipt", "private receipt")
-
-
-class Counts(NamedTuple):
-    """What is unread in a room."""
-
-    notifications: int
-    highlights: int
 
 
 class Summary(NamedTuple):
@@ -79,20 +73,13 @@ def account_data_of(tx: Transaction, window: Window) -> Mapping[RoomNid, Sequenc
 
 
 def counts(tx: Transaction, window: Window, found: Sequence[SyncRoom]) -> dict[RoomNid, Counts]:
-    """By room that may have changed, what is unread: the room's count less what it was where the reader has read to."""
-    wanted = [r.room for r in found if r.fresh or window.touched.may(r.room.nid, *COUNTING)]
-    read = receipts.read_up_to(tx, [room.nid for room in wanted], window.reader.user) if wanted else {}
-    return {room.nid: _count(tx, window, room, read.get(room.nid)) for room in wanted}
-
-
-def _count(tx: Transaction, window: Window, room: Room, read: tuple[Position, int] | None) -> Counts:
-    # One's own newest event reads all before it; a stay begins with one's own join.
-    own = timeline.last_of_sender(tx, room.nid, window.reader.user, window.upto)
-    position, base = max(read or (Position(0), 0), own or (Position(0), 0))
-    if position >= room.latest:
-        return Counts(0, 0)
-    mentions = unread.mentions(tx, window.reader.user, room.nid, position, window.upto)
-    return Counts(max(room.unread - base, 0) + mentions.uncounted, mentions.all)
+    """By room that may have changed, what is unread for the reader."""
+    user = window.reader.user
+    return {
+        room.room.nid: unread.counts(tx, room.room.nid, room.room.unread, [user], window.upto)[user]
+        for room in found
+        if room.fresh or window.touched.may(room.room.nid, *COUNTING)
+    }
 
 
 def summaries(tx: Transaction, window: Window, found: Sequence[SyncRoom]) -> dict[RoomNid, Summary]:

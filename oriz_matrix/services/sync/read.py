@@ -6,7 +6,7 @@ from typing import Any
 
 from oriz_matrix.protocol.identifiers import RoomId
 from oriz_matrix.services.sync import extras, rooms
-from oriz_matrix.services.sync.extras import Counts, Summary
+from oriz_matrix.services.sync.extras import Summary
 from oriz_matrix.services.sync.rooms import SyncRoom
 from oriz_matrix.services.sync.window import Window
 from oriz_matrix.storage import push_rules
@@ -14,6 +14,7 @@ from oriz_matrix.storage.account_data import AccountData
 from oriz_matrix.storage.membership import Membership
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import RoomNid
+from oriz_matrix.storage.unread import Counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from oriz_matrix.services.changes import Changes, Channel, room_channel, user_ch
 from oriz_matrix.services.rooms.client_events import ClientEvents, Reader
 from oriz_matrix.services.sync.read import read
 from oriz_matrix.services.sync.shape import Shaper
+from oriz_matrix.services.sync.shared import Shared
 from oriz_matrix.services.sync.window import Touched, Window
 from oriz_matrix.storage import membership
 from oriz_matrix.storage.database import Database
@@ -47,6 +48,7 @@ class Sync:
         self._sessions = sessions
         self._client_events = client_events
         self._clock = clock
+        self._shared = Shared(db, client_events)
         self._stays: Cache[UserNid, Stays] = Cache("memberships", KNOWN_USERS)
 
     async def respond(self, requester: Requester, request: SyncRequest) -> dict[str, Any]:
@@ -94,6 +96,10 @@ class Sync:
         )
         if since is not None and not request.full_state:
             window = replace(window, touched=Touched.of(self._changes.since(since)))
+            if self._changes.untouched([user_channel(requester.user)], since):
+                found = await self._shared.rooms(window, stays, requester.user_id)
+                if found is not None:
+                    return {"rooms": {"join": found}} if found else {}
         data = await self._db.read(read, window, stays)
         return Shaper(self._client_events, window, requester.user_id, data).answer()
 

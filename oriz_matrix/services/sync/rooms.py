@@ -62,6 +62,18 @@ def joined(tx: Transaction, window: Window, stays: Sequence[Membership]) -> list
     return found
 
 
+def unchanged_reader(tx: Transaction, window: Window, nid: RoomNid) -> SyncRoom:
+    """One room as everybody sees it who was in it all the time and sent nothing: timeline and state of the window."""
+    room = SyncRoom(
+        room_id=rooms.name(tx, nid).room_id,
+        room=rooms.get(tx, [nid])[nid],
+        stay=Membership(window.reader.user, nid, Position(0), "join", EventNid(0), Position(0)),
+        fresh=False,
+    )
+    _fill(tx, window, room, window.upto, None)
+    return room
+
+
 def left(tx: Transaction, window: Window, stays: Sequence[Membership]) -> list[SyncRoom]:
     """The rooms whose stay ended in the window (or ever, if a first sync asks for them): each up to its end."""
     include = window.since is None and window.filter.room.include_leave
@@ -210,8 +222,7 @@ def _lazy(
     """
     names = interning.state_keys(tx, set(state))
     senders = {shown.event.sender for shown in room.timeline}
-    own = interning.user_ids(tx, [window.reader.user])[window.reader.user]
-    needed = senders | {own} if room.fresh else senders
+    needed = senders | set(interning.user_ids(tx, [window.reader.user]).values()) if room.fresh else senders
     kept = {key: event for key, event in state.items() if names[key][0] != MEMBER or names[key][1] in needed}
     missing = [(MEMBER, user) for user in needed if (MEMBER, user) not in {names[key] for key in kept}]
     if missing:

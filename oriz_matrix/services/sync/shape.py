@@ -9,6 +9,7 @@ from oriz_matrix.protocol.filters import EventFilter, Filter
 from oriz_matrix.protocol.identifiers import UserId
 from oriz_matrix.protocol.push.rules import UserRules, merge, to_json
 from oriz_matrix.services.rooms.client_events import ClientEvents, Shown
+from oriz_matrix.services.sync.extras import Summary
 from oriz_matrix.services.sync.read import SyncData
 from oriz_matrix.services.sync.rooms import SyncRoom
 from oriz_matrix.services.sync.window import Window
@@ -30,7 +31,7 @@ class Shaper:
     def answer(self) -> Json:
         """All sections but `next_batch`; sections of which there is nothing to say are left out."""
         data = self._data
-        joined = {room.room_id: shaped for room in data.joined if (shaped := self._joined(room))}
+        joined = {room.room_id: shaped for room in data.joined if (shaped := self.joined(room))}
         left = {room.room_id: self._left(room) for room in data.left}
         rooms = {
             "join": joined,
@@ -45,7 +46,8 @@ class Shaper:
             answer["account_data"] = {"events": account_data}
         return answer
 
-    def _joined(self, room: SyncRoom) -> Json:
+    def joined(self, room: SyncRoom) -> Json:
+        """One joined room; empty where there is nothing to say of it."""
         nid = room.room.nid
         ephemeral = self._ephemeral(room)
         account_data = self._account_data(self._data.account_data.get(nid, ()), self._filter.room.account_data)
@@ -61,13 +63,7 @@ class Shaper:
                 "notification_count": counts.notifications,
                 "highlight_count": counts.highlights,
             }
-        shaped["summary"] = {}
-        if summary is not None:
-            shaped["summary"] = {
-                "m.heroes": summary.heroes,
-                "m.joined_member_count": summary.joined,
-                "m.invited_member_count": summary.invited,
-            }
+        shaped["summary"] = summary_json(summary)
         return shaped
 
     def _left(self, room: SyncRoom) -> Json:
@@ -108,6 +104,17 @@ class Shaper:
             rules = UserRules() if stored is None else msgspec.json.decode(stored, type=UserRules)
             found.append({"type": "m.push_rules", "content": to_json(merge(rules, self._user_id))})
         return found
+
+
+def summary_json(summary: Summary | None) -> Json:
+    """A room's summary; empty where it did not change."""
+    if summary is None:
+        return {}
+    return {
+        "m.heroes": summary.heroes,
+        "m.joined_member_count": summary.joined,
+        "m.invited_member_count": summary.invited,
+    }
 
 
 def _raw_events(state: bytes) -> Mapping[str, Any]:

@@ -11,9 +11,13 @@ from oriz_matrix.storage.types import Position, RoomNid
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """What the recent changes say about a stretch: by room, the kinds of change. None where they do not reach back."""
+    """What the recent changes say about a window: by room, the kinds of change, and the first and last position.
+
+    `rooms` is None where they do not reach back.
+    """
 
     rooms: Mapping[RoomNid, frozenset[str]] | None = None
+    stretches: Mapping[RoomNid, tuple[Position, Position]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, changes: Iterable[Change] | None) -> "Touched":
@@ -21,9 +25,12 @@ class Touched:
         if changes is None:
             return cls(None)
         kinds: dict[RoomNid, set[str]] = {}
+        stretches: dict[RoomNid, tuple[Position, Position]] = {}
         for change in changes:
             kinds.setdefault(change.room, set()).add(change.kind)
-        return cls({room: frozenset(found) for room, found in kinds.items()})
+            first, _ = stretches.get(change.room, (change.position, change.position))
+            stretches[change.room] = (first, change.position)
+        return cls({room: frozenset(found) for room, found in kinds.items()}, stretches)
 
     def may(self, room: RoomNid, *kinds: str) -> bool:
         """Whether a room may have had a change of one of these kinds."""

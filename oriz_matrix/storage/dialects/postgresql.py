@@ -31,6 +31,7 @@ SCHEMA_LOCK = 0x4F53 << 48
 ATTEMPTS = 5
 SETTINGS = "-c idle_in_transaction_session_timeout=60000 -c statement_timeout=120000"
 _ANY = re.compile(r"= ANY\(:(\w+)\)")
+_EACH = re.compile(r"EACH\(:(\w+)\)")
 _PLACEHOLDER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 
 # The numbers put into these two are constants of this file.
@@ -87,7 +88,9 @@ WRITE = b"BEGIN"
 @lru_cache(maxsize=2048)
 def _translate(sql: str) -> tuple[str, tuple[str, ...]]:
     """The statement with psycopg's placeholders, and the names of the parameters that are lists."""
-    return _PLACEHOLDER.sub(r"%(\1)s", sql.replace("%", "%%")), tuple(_ANY.findall(sql))
+    lists = (*_ANY.findall(sql), *_EACH.findall(sql))
+    sql = _EACH.sub(r"unnest(CAST(:\1 AS BIGINT[])) AS each(value)", sql.replace("%", "%%"))
+    return _PLACEHOLDER.sub(r"%(\1)s", sql), lists
 
 
 class PostgresConnection:

@@ -31,6 +31,7 @@ PRAGMAS = (
     "PRAGMA cache_size=-16000",
 )
 _ANY = re.compile(r"= ANY\(:(\w+)\)")
+_EACH = re.compile(r"EACH\(:(\w+)\)")
 _FOR_UPDATE = re.compile(r"\s+FOR UPDATE( SKIP LOCKED)?\b")
 _UNIQUE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
 
@@ -41,8 +42,9 @@ Read = tuple[Callable[[Any], Any], Done]
 @lru_cache(maxsize=2048)
 def _translate(sql: str) -> tuple[str, tuple[str, ...]]:
     """The statement in SQLite's words, and the names of the parameters that are lists."""
-    lists = tuple(_ANY.findall(sql))
-    return _FOR_UPDATE.sub("", _ANY.sub(r"IN (SELECT value FROM json_each(:\1))", sql)), lists
+    lists = (*_ANY.findall(sql), *_EACH.findall(sql))
+    sql = _ANY.sub(r"IN (SELECT value FROM json_each(:\1))", _EACH.sub(r"json_each(:\1)", sql))
+    return _FOR_UPDATE.sub("", sql), lists
 
 
 class SqliteConnection:
