@@ -1,12 +1,15 @@
 """Read receipts and the fully-read marker. Source: client-server API, "Receipts", "Read and unread markers"."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 
 from oriz_matrix.base.clock import Clock
 from oriz_matrix.protocol.errors import Forbidden, InvalidParam
+from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import EventId, RoomId, UserId
+from oriz_matrix.protocol.relations import MAX_HOPS, relation, thread_root
 from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.changes import Changes
 from oriz_matrix.storage import account_data, events, interning, membership, receipts, rooms, timeline
@@ -14,8 +17,10 @@ from oriz_matrix.storage.account_data import AccountData
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.receipts import Receipt
 from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.types import RoomNid, UserNid
 
 FULLY_READ = "m.fully_read"
+MAIN = "main"
 KINDS = ("m.read", receipts.PRIVATE, FULLY_READ)
 
 
@@ -37,8 +42,8 @@ class Receipts:
         """
         if kind not in KINDS:
             raise InvalidParam(f"receiptType: must be one of {', '.join(KINDS)}")
-        if thread is not None and (thread == "" or kind == FULLY_READ):
-            raise InvalidParam("thread_id: must name a thread, and a fully-read marker has none")
+        if thread is not None and kind == FULLY_READ:
+            raise InvalidParam("thread_id: a fully-read marker has no thread")
         if kind == FULLY_READ:
             await self._db.write(_mark_fully_read, requester.user_id, room_id, event_id)
         else:
@@ -58,23 +63,51 @@ class _Read(NamedTuple):
 
 
 def _put(tx: Transaction, user_id: UserId, room_id: RoomId, read: _Read) -> None:
+    user, room = _member(tx, user_id, room_id)
+    nid = events.find(tx, [read.event_id]).get(read.event_id)
+    entry = timeline.status(tx, nid) if nid is not None else None
+    if entry is None or entry.room != room:
+        return
+    if read.thread and read.thread not in _threads(tx, events.load(tx, [entry.event])[entry.event]):
+        raise InvalidParam("thread_id: the event is not in this thread")
+    receipt = Receipt(room, user, *read)
+    receipts.put(tx, receipt, (entry.position, entry.back), entry.unread)
+
+
+def _mark_fully_read(tx: Transaction, user_id: UserId, room_id: RoomId, event_id: EventId) -> None:
+    user, room = _member(tx, user_id, room_id)
+    content = msgspec.json.encode({"event_id": event_id})
+    account_data.put(tx, user, AccountData(room, FULLY_READ, content))
+
+
+def _member(tx: Transaction, user_id: UserId, room_id: RoomId) -> tuple[UserNid, RoomNid]:
+    """The numbers of a user and a room that they are in. Raises Forbidden."""
     user = interning.user(tx, user_id)
     name = rooms.find(tx, room_id)
     now = membership.now(tx, user, name.nid) if name is not None else None
     if name is None or now is None or now.membership != "join":
         raise Forbidden("You are not in this room")
-    nid = events.find(tx, [read.event_id]).get(read.event_id)
-    entry = timeline.status(tx, nid) if nid is not None else None
-    if entry is None or entry.room != name.nid:
-        return
-    receipt = Receipt(name.nid, user, *read)
-    receipts.put(tx, receipt, (entry.position, entry.back), entry.unread)
+    return user, name.nid
 
 
-def _mark_fully_read(tx: Transaction, user_id: UserId, room_id: RoomId, event_id: EventId) -> None:
-    user = interning.user(tx, user_id)
-    name = rooms.find(tx, room_id)
-    if name is None or membership.now(tx, user, name.nid) is None:
-        raise Forbidden("You are not in this room")
-    content = msgspec.json.encode({"event_id": event_id})
-    account_data.put(tx, user, AccountData(name.nid, FULLY_READ, content))
+def _threads(tx: Transaction, event: Event) -> set[str]:
+    """The threads that a receipt at this event may name: its own, or the main timeline and the thread that it roots.
+
+    What relates to a root otherwise than by a thread may stand for the root ("Threaded read receipts").
+    """
+
+    def look_up(event_id: EventId) -> Mapping[str, Any] | None:
+        bodies = events.load(tx, events.find(tx, [event_id]).values())
+        return next((found.content for found in bodies.values() if found.room_id == event.room_id), None)
+
+    root = thread_root(event.content, look_up)
+    if root is not None:
+        return {root}
+    top, content = event.event_id, event.content
+    for _ in range(MAX_HOPS):
+        link = relation(content)
+        parent = look_up(link.event_id) if link is not None else None
+        if link is None or parent is None:
+            break
+        top, content = link.event_id, parent
+    return {MAIN, top}

@@ -31,8 +31,9 @@ def event(
     *,
     prev: Sequence[EventId] = (),
     auth: Sequence[EventId] = (),
+    event_id: str | None = None,
 ) -> Event:
-    """An event with an id of its own."""
+    """An event, with an id of its own in this process."""
     number = next(_numbers)
     pdu: dict[str, Any] = {
         "type": kind,
@@ -46,7 +47,7 @@ def event(
     }
     if state_key is not None:
         pdu["state_key"] = state_key
-    return Event(VERSION, EventId(f"$e{number}"), room_id, pdu)
+    return Event(VERSION, EventId(event_id or f"$e{number}"), room_id, pdu)
 
 
 def member(room_id: RoomId, user: UserId, membership: str, **links: Any) -> Event:

@@ -148,9 +148,7 @@ class Histories(RuleBasedStateMachine):
     def difference(self, one: BranchNid, two: BranchNid, fractions_: tuple[float, float]) -> None:
         a, b = StateAt(one, self._some(fractions_[0])), StateAt(two, self._some(fractions_[1]))
         left, right = self.model[one].at(a.position), self.model[two].at(b.position)
-        expected = {
-            key: (left.get(key), right.get(key)) for key in {*left, *right} if left.get(key) != right.get(key)
-        }
+        expected = {key: (left.get(key), right.get(key)) for key in {*left, *right} if left.get(key) != right.get(key)}
         assert room_state.difference(self.tx, a, b) == expected
 
     @rule(number=key_numbers)

@@ -43,7 +43,7 @@ def needed_keys(draft: Draft, version: RoomVersion) -> list[StateKey]:
 
 
 def snapshot(tx: Transaction, room_id: RoomId, draft: Draft) -> Snapshot | EventId:
-    """Everything that is needed to prepare one event, or the id of the event that the same transaction id made before."""
+    """Everything that is needed to prepare one event, or the id of the one that the transaction id made before."""
     if draft.transaction is not None and (earlier := transactions.find(tx, draft.transaction)) is not None:
         return earlier
     name = rooms.find(tx, room_id)

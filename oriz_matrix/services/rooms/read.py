@@ -173,7 +173,8 @@ def _messages(tx: Transaction, requester: Requester, room_id: RoomId, request: P
     sight = access.sight(tx, requester.user, view.room)
     found: list[Entry] = []
     place, looked_at, more = min(start, last), 0, True
-    while more and len(found) < request.limit and looked_at < MAX_LOOKED_AT:
+    limit = min(request.limit, request.filter.count(request.limit))
+    while more and len(found) < limit and looked_at < MAX_LOOKED_AT:
         entries = walk(tx, view, place, stop)
         more = len(entries) == CHUNK
         looked_at += len(entries)
@@ -185,7 +186,7 @@ def _messages(tx: Transaction, requester: Requester, room_id: RoomId, request: P
                 event.room_id, event.type, event.sender, event.content
             ):
                 found.append(entry)
-                if len(found) == request.limit:
+                if len(found) == limit:
                     more = True
                     break
     shown = show(tx, found, _reader(requester))

@@ -228,8 +228,11 @@ class Postgres:
         self._submit(run, done)
 
     def write(self, job: Callable[[Transaction], Any], done: Done, *, is_single: bool) -> None:
-        begin = None if is_single else WRITE
-        self._submit(lambda connection: self._run(connection, begin, job), done)
+        def run(connection: PostgresConnection) -> Any:
+            connection.in_doubt = is_single  # a statement of its own commits by itself
+            return self._run(connection, None if is_single else WRITE, job)
+
+        self._submit(run, done)
 
     def _run(self, connection: PostgresConnection, begin: bytes | None, job: Callable[[Transaction], Any]) -> Any:
         transaction = Transaction(connection, self.caches)

@@ -99,9 +99,5 @@ async def test_odd_timeouts(home: Home, timeout: int) -> None:
     alice = await home.user("alice")
     room = await alice.create_room()
     await alice.sync()
-    if timeout > 2**63:
-        with refused(400, "M_BAD_JSON"):
-            await alice.type(room, timeout)
-        return
     await alice.type(room, timeout)
     assert (await alice.sync()).joined(room).typing == ([alice.id] if timeout > 0 else None)
