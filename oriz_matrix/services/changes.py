@@ -16,7 +16,7 @@ from oriz_matrix.base.clock import Clock
 from oriz_matrix.storage import positions, recent
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.errors import StorageError
-from oriz_matrix.storage.recent import Change
+from oriz_matrix.storage.recent import PERSONAL_KINDS, Change
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import Position, RoomNid, UserNid
 
@@ -209,7 +209,7 @@ def _beginning(tx: Transaction, settled: Position) -> tuple[Position, list[tuple
 
 def _channels(change: Change) -> list[Channel]:
     """Whom a change concerns."""
-    if change.kind in ("account data", "push rules", "private receipt"):
+    if change.kind in PERSONAL_KINDS:
         return [("user", change.user)]
     if change.kind == "membership":
         return [("room", change.room), ("user", change.user)]

@@ -128,12 +128,8 @@ class _Writing:
     def add(self, new: NewEvent, position: Position) -> None:
         """Gathers what one event writes, and moves the room on."""
         nid, event, before = EventNid(position), new.event, self._room.current
-        behind = set(event.prev_event_ids)
-        self._room = self._room._replace(
-            latest=position,
-            unread=self._room.unread + new.notifies,
-            extremities=[end for end in self._room.extremities if end[0] not in behind]
-            + [(event.event_id, event.depth)],
+        self._room = rooms.with_event(self._room, event)._replace(
+            latest=position, unread=self._room.unread + new.notifies
         )
         key = self._known.state_keys[event.key] if event.is_state else None
         replaces = None if key is None else self._add_state(event, key, nid, position)

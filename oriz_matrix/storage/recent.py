@@ -5,6 +5,9 @@ from typing import NamedTuple
 from oriz_matrix.storage.transaction import Transaction, single
 from oriz_matrix.storage.types import Position, RoomNid, UserNid
 
+PERSONAL_KINDS = frozenset({"account data", "push rules", "private receipt"})
+"""The kinds of change that concern one user alone."""
+
 
 class Change(NamedTuple):
     """One fact: what kind, in which room (0: none), about which user (0: none), for notices on which channel."""

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import EventId, RoomId
 from oriz_matrix.protocol.room_versions import ROOM_VERSIONS, RoomVersion
 from oriz_matrix.storage.caches import RoomName, StateAt
@@ -92,6 +93,13 @@ def hold(tx: Transaction, nid: RoomNid, seen: StateAt) -> Room:
     if row is None:
         raise RoomMoved
     return from_row(row)
+
+
+def with_event(room: Room, event: Event) -> Room:
+    """The room with an event at the end of its graph."""
+    behind = set(event.prev_event_ids)
+    rest = [end for end in room.extremities if end[0] not in behind]
+    return room._replace(extremities=[*rest, (event.event_id, event.depth)])
 
 
 def save(tx: Transaction, room: Room) -> None:

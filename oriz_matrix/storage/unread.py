@@ -25,6 +25,8 @@ def counts(
     A user has read up to the furthest of their unthreaded receipts and their own newest event; a stay begins with an
     event of their own.
     """
+    if not users:
+        return {}
     read = _read_up_to(tx, room, users, upto)
     lowest = min((position for position, _ in read.values()), default=Position(0))
     sql = """

@@ -1,4 +1,4 @@
-"""Writers for the stress test of positions: each is a process that writes facts as fast as it can, and stalls at random.
+"""Writers for the stress test of positions: processes that write facts as fast as they can, and stall at random.
 
 It stalls before it draws, between what the drawing does (PostgreSQL: the mark is read, the lock is taken, the number is
 drawn), and before it commits; it rolls back one time in ten; it may be killed at any moment.
@@ -8,7 +8,6 @@ import asyncio
 import random
 import time
 from pathlib import Path
-from typing import LiteralString, cast
 
 from oriz_matrix.storage import append, interning, notices, rooms
 from oriz_matrix.storage.append import NewEvent
@@ -22,6 +21,7 @@ from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import RoomNid
 from tests.storage.talk import ALICE, event
 
+THREADS = 3
 STALL = """
     CREATE FUNCTION stall() RETURNS BIGINT VOLATILE LANGUAGE plpgsql AS
     $$ BEGIN IF random() < 0.3 THEN PERFORM pg_sleep(random() * 0.02); END IF; RETURN 0; END $$
@@ -33,19 +33,18 @@ class ChangedItsMind(Exception):
     """Rolls a writer's transaction back."""
 
 
-def open_database(engine: str, target: str, threads: int = 1) -> Database:
+def open_dialect(engine: str, target: str) -> Dialect:
     """The database as a process of its own sees it; `target` is a URL, or the path of a file."""
-    dialect: Dialect = (
-        Sqlite(Path(target), Caches(), threads) if engine == "sqlite" else Postgres(target, Caches(), threads)
-    )
-    return Database(dialect)
+    if engine == "sqlite":
+        return Sqlite(Path(target), Caches(), THREADS)
+    return Postgres(target, Caches(), THREADS)
 
 
 def write(engine: str, target: str, seed: int, seconds: float) -> None:
     """What a writing process does until its time is over."""
     if engine == "postgres" and seed % 2:
         _stall_inside()
-    asyncio.run(_write(open_database(engine, target, 3), random.Random(seed), time.monotonic() + seconds))
+    asyncio.run(_write(open_dialect(engine, target), random.Random(seed), time.monotonic() + seconds))
 
 
 def _stall_inside() -> None:
@@ -60,10 +59,11 @@ def _stall_inside() -> None:
         "SELECT position, CAST(:event_id", "SELECT position + stall(), CAST(:event_id"
     )
     assert (postgresql.DRAW.count("stall()"), text.count("stall()")) == (2, 3), "the statements have changed"
-    postgresql.PostgresConnection.message_statement = cast("LiteralString", text)
+    postgresql.PostgresConnection.message_statement = text
 
 
-async def _write(database: Database, source: random.Random, end: float) -> None:
+async def _write(dialect: Dialect, source: random.Random, end: float) -> None:
+    database = Database(dialect)
     database.start()
     known = await database.read(_rooms)
     sender = await database.write(interning.user, ALICE)

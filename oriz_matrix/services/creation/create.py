@@ -32,8 +32,8 @@ from oriz_matrix.services.changes import Changes
 from oriz_matrix.services.creation.presets import Preset, power_levels, preset_state
 from oriz_matrix.services.membership.change import member_fields
 from oriz_matrix.services.rooms import unread
-from oriz_matrix.services.rooms.append import invite_state
 from oriz_matrix.services.rooms.prepare import Draft, Prepare
+from oriz_matrix.services.rooms.stripped_state import invite_state
 from oriz_matrix.storage import accounts, aliases, append, interning, profiles, rooms
 from oriz_matrix.storage.append import NewEvent
 from oriz_matrix.storage.database import Database

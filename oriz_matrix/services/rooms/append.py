@@ -1,91 +1,146 @@
-"""How a room gets a new event: prepare outside, then compare-and-append in one short transaction.
+"""How rooms get new events: prepare outside, then compare-and-append in one short transaction.
 
-The room's current state is all that is compared. In one process the room's lock keeps its events in a straight line;
-two processes may make a small fork with the same state, which the next event joins; only changes of state race, and the
-one that loses is prepared again.
+The room's current state is all that is compared. In one process those who write to a room stand in line, and plain
+messages that stand there together are appended together. Two processes may make a small fork with the same state, which
+the next event joins; only changes of state race, and the one that loses is prepared again.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
-from oriz_matrix.protocol.authorization import auth_keys
-from oriz_matrix.protocol.canonical import encode
-from oriz_matrix.protocol.errors import Forbidden, MatrixError, Unavailable
-from oriz_matrix.protocol.event_contents import CREATE, POWER_LEVELS
-from oriz_matrix.protocol.events import Event, StateKey
+from oriz_matrix.protocol.errors import MatrixError, Unavailable
 from oriz_matrix.protocol.identifiers import EventId, RoomId
-from oriz_matrix.protocol.room_versions import RoomVersion
-from oriz_matrix.protocol.stripped_state import shown_events, shown_keys, strip
 from oriz_matrix.services.changes import Changes
-from oriz_matrix.services.rooms import access, redact, unread
-from oriz_matrix.services.rooms.known import Known, Snapshot
+from oriz_matrix.services.rooms import unread
+from oriz_matrix.services.rooms.known import Known
 from oriz_matrix.services.rooms.prepare import Draft, Prepare
-from oriz_matrix.storage import append, rooms, transactions
+from oriz_matrix.services.rooms.snapshot import Snapshot, needed_keys, snapshot, unchanged
+from oriz_matrix.services.rooms.stripped_state import invite_state
+from oriz_matrix.storage import append, rooms
 from oriz_matrix.storage.append import NewEvent
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.errors import Duplicate, RoomMoved
-from oriz_matrix.storage.transaction import Transaction
 
 RACES = 10
+TOGETHER = 32
+"""Messages that one transaction appends at most."""
 
 
-def needed_keys(draft: Draft, version: RoomVersion) -> list[StateKey]:
-    """What of the current state is needed to prepare an event."""
-    keys = [CREATE, POWER_LEVELS, *auth_keys(draft.type, draft.sender, draft.state_key, draft.content, version)]
-    if draft.state_key is not None:
-        keys.append((draft.type, draft.state_key))
-    if shows_room(draft.type, draft.content):
-        keys += shown_keys(draft.sender)
-    return list(dict.fromkeys(keys))
+class _Turn(NamedTuple):
+    """One who stands in line."""
+
+    draft: Draft
+    done: asyncio.Future[EventId]
 
 
-def snapshot(tx: Transaction, room_id: RoomId, draft: Draft) -> Snapshot | EventId:
-    """Everything that is needed to prepare one event, or the id of the one that the transaction id made before."""
-    if draft.transaction is not None and (earlier := transactions.find(tx, draft.transaction)) is not None:
-        return earlier
-    name = rooms.find(tx, room_id)
-    if name is None:
-        raise Forbidden("You are not in this room, or it does not exist")
-    room = rooms.get(tx, [name.nid])[name.nid]
-    state = access.current(tx, room, needed_keys(draft, name.version))
-    redacts = None if draft.redacts is None else redact.target(tx, room, state, draft.redacts, draft.sender)
-    return Snapshot(name, room, state, redacts)
+class _Prepared(NamedTuple):
+    """A turn whose event is ready to be appended to the room as it was seen."""
+
+    turn: _Turn
+    seen: Snapshot
+    new: NewEvent
+
+
+@dataclass(eq=False)
+class _Line:
+    """Those who want to write to a room, in the order in which they came."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    turns: deque[_Turn] = field(default_factory=deque)
 
 
 class Append:
     """Appends events of local users to rooms."""
 
     def __init__(
-        self, db: Database, changes: Changes, prepare: Prepare, known: Known, count: Callable[[], None]
+        self, db: Database, changes: Changes, prepare: Prepare, known: Known, count: Callable[[int], None]
     ) -> None:
-        """`count` is called for each event that was appended."""
+        """`count` hears how many events were appended."""
         self._db = db
         self._changes = changes
         self._prepare = prepare
         self._known = known
         self._count = count
-        self._locks: WeakValueDictionary[RoomId, asyncio.Lock] = WeakValueDictionary()
+        self._lines: WeakValueDictionary[RoomId, _Line] = WeakValueDictionary()
 
     async def local(self, room_id: RoomId, draft: Draft) -> EventId:
         """Appends one event; its id. Raises Forbidden when the room's rules refuse it, and what makes it malformed.
 
         What was sent already is not sent again: a repeated transaction id, or state that says the same as the present.
         """
-        lock = self._locks.setdefault(room_id, asyncio.Lock())
-        async with lock:
-            if (guess := self._guess(room_id, draft)) is not None:
-                with suppress(RoomMoved, Duplicate, MatrixError):
-                    return await self._append(guess, draft)
-            for _ in range(RACES):
-                seen = await self._db.read(snapshot, room_id, draft)
-                if not isinstance(seen, Snapshot):
-                    return seen
-                self._known.learn(seen, needed_keys(draft, seen.name.version))
-                with suppress(RoomMoved, Duplicate):
-                    return await self._append(seen, draft)
+        turn = _Turn(draft, asyncio.get_running_loop().create_future())
+        line = self._lines.setdefault(room_id, _Line())
+        line.turns.append(turn)
+        async with line.lock:
+            while not turn.done.done():  # else somebody before took it along
+                await self._serve(room_id, line)
+        return turn.done.result()
+
+    async def _serve(self, room_id: RoomId, line: _Line) -> None:
+        """Serves the first in the line, and those behind it that can be taken along."""
+        if await self._together(line, self._prepared(room_id, line.turns)):
+            return
+        draft, done = line.turns.popleft()
+        try:
+            done.set_result(await self._carefully(room_id, draft))
+        except Exception as error:
+            done.set_exception(error)
+
+    def _prepared(self, room_id: RoomId, turns: Iterable[_Turn]) -> list[_Prepared]:
+        """The first turn, and what plain messages stand behind it, each event on the one before.
+
+        Made from what this process saw of the room last; whatever is refused so is left for the careful way.
+        """
+        prepared: list[_Prepared] = []
+        for turn in islice(turns, TOGETHER):
+            seen = self._guess(room_id, turn.draft)
+            if seen is None:
+                break
+            if prepared:
+                seen = seen._replace(room=rooms.with_event(prepared[-1].seen.room, prepared[-1].new.event))
+            try:
+                new = self._new(seen, turn.draft)
+            except MatrixError:
+                break
+            if prepared and new.event.is_state:
+                break
+            prepared.append(_Prepared(turn, seen, new))
+            if new.event.is_state:
+                break
+        return prepared
+
+    async def _together(self, line: _Line, prepared: Sequence[_Prepared]) -> bool:
+        """Appends what was prepared; whether the room was still so, and none of it was sent before."""
+        if not prepared:
+            return False
+        try:
+            await self._write(prepared[0].seen, [one.new for one in prepared], prepared[0].turn.draft)
+        except (RoomMoved, Duplicate):
+            return False
+        for one in prepared:
+            line.turns.remove(one.turn)
+            one.turn.done.set_result(one.new.event.event_id)
+        return True
+
+    async def _carefully(self, room_id: RoomId, draft: Draft) -> EventId:
+        """Reads the room, prepares and appends, until no other process changed the room in between."""
+        for _ in range(RACES):
+            seen = await self._db.read(snapshot, room_id, draft)
+            if not isinstance(seen, Snapshot):
+                return seen
+            self._known.learn(seen, needed_keys(draft, seen.name.version))
+            new = self._new(seen, draft)
+            if (present := unchanged(seen.state, draft)) is not None:
+                return present.event_id
+            with suppress(RoomMoved, Duplicate):
+                await self._write(seen, [new], draft)
+                return new.event.event_id
         raise Unavailable("The room changes too fast, try again")
 
     def _guess(self, room_id: RoomId, draft: Draft) -> Snapshot | None:
@@ -94,21 +149,7 @@ class Append:
         if version is None or draft.redacts is not None:
             return None
         guess = self._known.recall(room_id, needed_keys(draft, version))
-        return None if guess is None or _unchanged(guess.state, draft) else guess
-
-    async def _append(self, seen: Snapshot, draft: Draft) -> EventId:
-        new = self._new(seen, draft)
-        if (present := _unchanged(seen.state, draft)) is not None:
-            return present.event_id
-        room_nid, current = seen.room.nid, seen.room.current
-        if draft.user is not None and _is_plain(new):
-            room = await self._db.write(append.message, room_nid, current, new, draft.user)
-        else:
-            room = await self._db.write(append.append, room_nid, current, [new])
-        self._known.appended(seen.name.room_id, room, new)
-        self._changes.poke()
-        self._count()
-        return new.event.event_id
+        return None if guess is None or unchanged(guess.state, draft) else guess
 
     def _new(self, seen: Snapshot, draft: Draft) -> NewEvent:
         name, room, state, redacts = seen
@@ -117,29 +158,17 @@ class Append:
             transaction=draft.transaction, redacts=redacts, invite_state=invite_state(event, state)
         )
 
+    async def _write(self, seen: Snapshot, new: Sequence[NewEvent], first: Draft) -> None:
+        room_nid, current = seen.room.nid, seen.room.current
+        if len(new) == 1 and first.user is not None and _is_plain(new[0]):
+            room = await self._db.write(append.message, room_nid, current, new[0], first.user)
+        else:
+            room = await self._db.write(append.append, room_nid, current, new)
+        self._known.appended(seen.name.room_id, room, new)
+        self._changes.poke()
+        self._count(len(new))
+
 
 def _is_plain(new: NewEvent) -> bool:
     """Whether an event changes nothing but the timeline."""
     return not (new.event.is_state or new.redacts or new.mentions or new.mentions_all)
-
-
-def shows_room(event_type: str, content: Mapping[str, Any]) -> bool:
-    """Whether this is an invite or a knock, which show a part of the room to somebody outside."""
-    return event_type == "m.room.member" and content.get("membership") in ("invite", "knock")
-
-
-def invite_state(event: Event, state: Mapping[StateKey, Event]) -> bytes | None:
-    """The stripped state that goes with an invite or a knock, itself included; None for other events."""
-    if not shows_room(event.type, event.content):
-        return None
-    return encode([strip(shown) for shown in [*shown_events(state, event.sender), event]])
-
-
-def _unchanged(state: Mapping[StateKey, Event], draft: Draft) -> Event | None:
-    """The present state event that says the same already, by the same user."""
-    if draft.state_key is None:
-        return None
-    present = state.get((draft.type, draft.state_key))
-    if present is None or present.sender != draft.sender or encode(present.content) != encode(draft.content):
-        return None  # not compared as dictionaries: to Python true is 1
-    return present

@@ -4,31 +4,21 @@ A guess may be wrong as soon as another process has changed the room: then the a
 is read. What a refusal rests on is therefore always read first.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from oriz_matrix.base.cache import Cache
 from oriz_matrix.protocol.events import Event, StateKey
 from oriz_matrix.protocol.identifiers import RoomId
 from oriz_matrix.protocol.room_versions import RoomVersion
+from oriz_matrix.services.rooms.snapshot import Snapshot
 from oriz_matrix.storage.append import NewEvent
 from oriz_matrix.storage.caches import RoomName
 from oriz_matrix.storage.rooms import Room
-from oriz_matrix.storage.types import EventNid
 
 ROOMS = 5_000
 KEYS = 2_000
 """State keys that are remembered of one room."""
-
-
-class Snapshot(NamedTuple):
-    """A room as an event is prepared against it: `state` authorizes it, `redacts` is the event that it redacts."""
-
-    name: RoomName
-    room: Room
-    state: Mapping[StateKey, Event]
-    redacts: EventNid | None = None
 
 
 @dataclass(slots=True)
@@ -74,14 +64,13 @@ class Known:
         else:
             self.cache.put(snapshot.name.room_id, _Seen(snapshot.name, snapshot.room, looked_at))
 
-    def appended(self, room_id: RoomId, room: Room, new: NewEvent) -> None:
-        """Remembers the room as it is after an event was appended to what is known of it."""
+    def appended(self, room_id: RoomId, room: Room, new: Sequence[NewEvent]) -> None:
+        """Remembers the room as it is after events were appended to what is known of it."""
         seen = self.cache.get(room_id)
         if seen is None:
             return
-        if new.redacts is not None:  # it may have been one of the events that authorize
+        if any(one.redacts is not None for one in new):  # it may have been one of the events that authorize
             self.cache.drop(room_id)
             return
         seen.room = room
-        if new.event.is_state:
-            seen.state[new.event.key] = new.event
+        seen.state |= {one.event.key: one.event for one in new if one.event.is_state}

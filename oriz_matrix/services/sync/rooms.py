@@ -26,7 +26,6 @@ from oriz_matrix.storage.types import EventNid, Position, RoomNid, StateKeyNid
 
 MEMBER = "m.room.member"
 CHUNK = 100
-ENDED = ("leave", "ban")
 
 
 class Timeline(NamedTuple):
@@ -54,11 +53,11 @@ class SyncRoom:
 
 def joined(tx: Transaction, window: Window, stays: Sequence[Membership]) -> list[SyncRoom]:
     """The rooms that the reader is in, of which something may be new, with timeline and state."""
-    found = _rooms(tx, window, [stay for stay in stays if stay.membership == "join"])
+    found = candidates(tx, window, [stay for stay in stays if stay.membership == "join"])
     fresh = {room.room.nid: room for room in found if room.fresh}
     sights = _sights(tx, window, fresh)
     for room in found:
-        _fill(tx, window, room, window.upto, sights.get(room.room.nid))
+        fill(tx, window, room, window.upto, sights.get(room.room.nid))
     return found
 
 
@@ -70,25 +69,8 @@ def unchanged_reader(tx: Transaction, window: Window, nid: RoomNid) -> SyncRoom:
         stay=Membership(window.reader.user, nid, Position(0), "join", EventNid(0), Position(0)),
         fresh=False,
     )
-    _fill(tx, window, room, window.upto, None)
+    fill(tx, window, room, window.upto, None)
     return room
-
-
-def left(tx: Transaction, window: Window, stays: Sequence[Membership]) -> list[SyncRoom]:
-    """The rooms whose stay ended in the window (or ever, if a first sync asks for them): each up to its end."""
-    include = window.since is None and window.filter.room.include_leave
-    ended = [s for s in stays if s.membership in ENDED and (include or (window.since or s.since) < s.since)]
-    found = []
-    for room in _rooms(tx, window, ended, all_of_them=True):
-        past = membership.of_user_in(tx, window.reader.user, room.room.nid)
-        room.fresh = _membership_at(past, window.after) != "join"
-        if any(stay.membership == "join" for stay in past):
-            _fill(tx, window, room, room.stay.since, access.sight(tx, window.reader.user, room.room))
-        else:
-            room.timeline = show_events(tx, [room.stay.event], window.reader)
-            room.prev_batch = before(room.stay.since, 0)
-        found.append(room)
-    return found
 
 
 def invited(tx: Transaction, window: Window, stays: Sequence[Membership], kind: str) -> dict[RoomId, bytes]:
@@ -100,12 +82,7 @@ def invited(tx: Transaction, window: Window, stays: Sequence[Membership], kind: 
     return {names[event]: states.get(event, b"[]") for event in allowed}
 
 
-def _membership_at(past: Sequence[Membership], position: Position) -> str | None:
-    known = [stay.membership for stay in past if stay.since <= position]
-    return known[-1] if known else None
-
-
-def _rooms(
+def candidates(
     tx: Transaction, window: Window, stays: Sequence[Membership], *, all_of_them: bool = False
 ) -> list[SyncRoom]:
     """Those rooms of the stays that the filter lets through and in which something may be new."""
@@ -136,7 +113,7 @@ def _sights(tx: Transaction, window: Window, found: Mapping[RoomNid, SyncRoom]) 
     return access.sights(tx, {nid: room.room.current.branch for nid, room in found.items()}, stays)
 
 
-def _fill(tx: Transaction, window: Window, room: SyncRoom, upto: Position, sight: Sight | None) -> None:
+def fill(tx: Transaction, window: Window, room: SyncRoom, upto: Position, sight: Sight | None) -> None:
     """Timeline and state up to a position. Without a sight the reader sees everything of the window."""
     new_to_client = room.fresh and not window.full_state
     after = Place(-1) if new_to_client or window.since is None else Place(window.since)
@@ -151,7 +128,7 @@ def _fill(tx: Transaction, window: Window, room: SyncRoom, upto: Position, sight
         state = _lazy(tx, window, room, state, upto)
     shown = show_events(tx, set(state.values()), window.reader)
     wanted = window.filter.room.state
-    room.state = [s for s in shown if _passes(wanted, s)]
+    room.state = [s for s in shown if passes(wanted, s)]
 
 
 def _timeline(
@@ -234,7 +211,7 @@ def _lazy(
     return kept
 
 
-def _passes(wanted: RoomEventFilter, shown: Shown) -> bool:
+def passes(wanted: RoomEventFilter, shown: Shown) -> bool:
     event = shown.event
     return wanted.allows_event(event.room_id, event.type, event.sender, event.content)
 

@@ -7,7 +7,7 @@ general way, which is the truth: a test holds both answers equal.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ from oriz_matrix.storage.types import Position, RoomNid, UserNid
 from oriz_matrix.storage.unread import Counts
 
 STRETCHES = 1_000
-SHARED_KINDS = frozenset({"event", "receipt", "typing"})
+SHARED_KINDS = frozenset({"event", "membership", "receipt", "typing"})
 NOBODY = Reader(UserNid(0), None)
 
 _encode = msgspec.json.encode
@@ -51,79 +51,75 @@ class _Part:
     json: bytes | None
     senders: frozenset[UserNid]
     head: int
-    upto: Position
     summary: Summary | None
 
 
 class Shared:
-    """The parts of the stretches that are asked for now, and who waits for counts."""
+    """The parts that are asked for now, each with those who wait for it."""
 
     def __init__(self, db: Database, client_events: ClientEvents) -> None:
         self._db = db
         self._client_events = client_events
-        self._parts: LRUCache[_Key, asyncio.Future[_Part]] = LRUCache(STRETCHES)
-        self._counting: dict[tuple[RoomNid, int, Position], _Counting] = {}
+        self._parts: LRUCache[_Key, _Part] = LRUCache(STRETCHES)
+        self._asked: dict[_Key, _Asked] = {}
 
     async def rooms(self, window: Window, stays: Sequence[Membership], user_id: UserId) -> dict[str, Any] | None:
         """The joined rooms of an answer by id, or None where the reader needs the general way."""
         keys = _keys(window, stays)
         if keys is None:
             return None
-        parts = await asyncio.gather(*(self._part(key, window) for key in keys))
-        if any(window.reader.user in part.senders for part in parts):
-            return None
         found: dict[str, Any] = {}
-        for key, part in zip(keys, parts, strict=True):
+        for part, counts in await asyncio.gather(*(self._ask(key, window) for key in keys)):
+            if window.reader.user in part.senders:
+                return None
             if part.json is not None:
-                counts = None
-                if window.touched.may(key.room, *COUNTING):
-                    counts = await self._count(key.room, part, window.reader.user)
                 found[part.room_id] = msgspec.Raw(part.json + _tail(part, counts, user_id))
         return found
 
-    async def _part(self, key: _Key, window: Window) -> _Part:
-        """One room's part, read once for all who ask while it is remembered."""
-        future = self._parts.get(key)
-        if future is None or (future.done() and (future.cancelled() or future.exception() is not None)):
-            future = self._parts[key] = asyncio.ensure_future(self._read(key, window))
-        return await asyncio.shield(future)
+    async def _ask(self, key: _Key, window: Window) -> tuple[_Part, Counts | None]:
+        """A room's part and what is unread in it for the reader: one read for all who ask in the same moment."""
+        asked = self._asked.get(key)
+        if asked is None:
+            asked = self._asked[key] = _Asked([], asyncio.ensure_future(self._answer(key, window)))
+        asked.users.append(window.reader.user)
+        part, counts = await asyncio.shield(asked.answer)
+        return part, counts.get(window.reader.user)
 
-    async def _read(self, key: _Key, window: Window) -> _Part:
+    async def _answer(self, key: _Key, window: Window) -> tuple[_Part, Mapping[UserNid, Counts]]:
+        await asyncio.sleep(0)  # lets the others ask
+        users = self._asked.pop(key).users
+        if not window.touched.may(key.room, *COUNTING):
+            users = []
+        part = self._parts.get(key)
+        if part is not None:
+            if not users:
+                return part, {}
+            return part, await self._db.read(unread.counts, key.room, part.head, users, key.upto)
         common = replace(window, reader=NOBODY, since=key.after, upto=key.upto)
-        data = await self._db.read(_room, common, key.room)
+        data, counts = await self._db.read(_room, common, key.room, users)
+        part = self._parts[key] = self._shape(common, data)
+        return part, counts
+
+    def _shape(self, window: Window, data: SyncData) -> _Part:
         [room] = data.joined
-        shaped = Shaper(self._client_events, common, UserId(""), data).joined(room)
-        if shaped:
-            del shaped["summary"]
+        shaped: dict[str, Any] = {}
+        if window.filter.room.allows_room(room.room_id):
+            shaped = Shaper(self._client_events, window, UserId(""), data).joined(room)
+            shaped.pop("summary", None)
         return _Part(
             room_id=room.room_id,
             json=_encode(shaped)[:-1] if shaped else None,
             senders=frozenset(shown.entry.sender for shown in room.timeline),
             head=room.room.unread,
-            upto=key.upto,
-            summary=data.summaries.get(key.room),
+            summary=data.summaries.get(room.room.nid),
         )
 
-    async def _count(self, room: RoomNid, part: _Part, user: UserNid) -> Counts:
-        """What is unread for one user, counted together with all who ask before the database is free."""
-        key = (room, part.head, part.upto)
-        counting = self._counting.get(key)
-        if counting is None:
-            counting = self._counting[key] = _Counting([], asyncio.ensure_future(self._count_all(key)))
-        counting.users.append(user)
-        return (await asyncio.shield(counting.done))[user]
 
-    async def _count_all(self, key: tuple[RoomNid, int, Position]) -> dict[UserNid, Counts]:
-        await asyncio.sleep(0)
-        room, head, upto = key
-        return await self._db.read(unread.counts, room, head, self._counting.pop(key).users, upto)
-
-
-class _Counting(NamedTuple):
-    """Who waits for counts of a room, and the counts."""
+class _Asked(NamedTuple):
+    """Who waits for a part, and the part with the counts of all of them."""
 
     users: list[UserNid]
-    done: asyncio.Future[dict[UserNid, Counts]]
+    answer: asyncio.Future[tuple[_Part, Mapping[UserNid, Counts]]]
 
 
 def _keys(window: Window, stays: Sequence[Membership]) -> list[_Key] | None:
@@ -141,22 +137,25 @@ def _keys(window: Window, stays: Sequence[Membership]) -> list[_Key] | None:
     return keys
 
 
-def _room(tx: Transaction, window: Window, nid: RoomNid) -> SyncData:
-    """What a room's part is made of."""
-    found = [rooms.unchanged_reader(tx, window, nid)]
-    return SyncData(
-        joined=found,
+def _room(
+    tx: Transaction, window: Window, nid: RoomNid, users: Sequence[UserNid]
+) -> tuple[SyncData, dict[UserNid, Counts]]:
+    """What a room's part is made of, and the counts of those who ask for it."""
+    room = rooms.unchanged_reader(tx, window, nid)
+    data = SyncData(
+        joined=[room],
         left=[],
         invited={},
         knocked={},
-        receipts=extras.receipt_events(tx, window, found),
-        typing=extras.typing_events(tx, window, found),
+        receipts=extras.receipt_events(tx, window, [room]),
+        typing=extras.typing_events(tx, window, [room]),
         account_data={},
         counts={},
-        summaries=extras.summaries(tx, window, found),
+        summaries=extras.summaries(tx, window, [room]),
         push_rules=None,
         has_push_rules=False,
     )
+    return data, unread.counts(tx, nid, room.room.unread, users, window.upto)
 
 
 def _tail(part: _Part, counts: Counts | None, user_id: UserId) -> bytes:

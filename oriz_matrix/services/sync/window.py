@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from oriz_matrix.protocol.filters import Filter
 from oriz_matrix.services.rooms.client_events import Reader
-from oriz_matrix.storage.recent import Change
-from oriz_matrix.storage.types import Position, RoomNid
+from oriz_matrix.storage.recent import PERSONAL_KINDS, Change
+from oriz_matrix.storage.types import Position, RoomNid, UserNid
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +20,15 @@ class Touched:
     stretches: Mapping[RoomNid, tuple[Position, Position]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, changes: Iterable[Change] | None) -> "Touched":
-        """Sorts changes by room."""
+    def of(cls, changes: Iterable[Change] | None, reader: UserNid) -> "Touched":
+        """Sorts changes by room, without what concerns other users alone."""
         if changes is None:
             return cls(None)
         kinds: dict[RoomNid, set[str]] = {}
         stretches: dict[RoomNid, tuple[Position, Position]] = {}
         for change in changes:
+            if change.kind in PERSONAL_KINDS and change.user != reader:
+                continue
             kinds.setdefault(change.room, set()).add(change.kind)
             first, _ = stretches.get(change.room, (change.position, change.position))
             stretches[change.room] = (first, change.position)

@@ -98,8 +98,9 @@ class SqliteConnection:
 
     def raise_positions(self, at_least: int) -> None:
         last = self.settled()
-        self._db.execute("UPDATE positions SET last_value = ?", (at_least,))
-        self._db.execute("INSERT INTO skipped (first, last) VALUES (?, ?)", (last + 1, at_least))
+        if last < at_least:
+            self._db.execute("UPDATE positions SET last_value = ?", (at_least,))
+            self._db.execute("INSERT INTO skipped (first, last) VALUES (?, ?)", (last + 1, at_least))
 
     def commit(self) -> None:
         self._db.execute("COMMIT")
@@ -242,8 +243,11 @@ class Sqlite:
         try:
             connection = self._connection()
             with connection.transaction():
-                for job, _ in jobs:
-                    outcomes.append(self._member(connection, job))
+                if len(jobs) == 1:
+                    transaction = Transaction(connection, self.caches)
+                    outcomes.append((transaction, jobs[0][0](transaction), None))
+                else:
+                    outcomes.extend(self._member(connection, job) for job, _ in jobs)
         except BaseException as error:
             for _, done in jobs:
                 done(None, _meaning(error))

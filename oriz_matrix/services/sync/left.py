@@ -1,0 +1,56 @@
+"""The rooms of a sync answer that the reader is no longer in: each up to the end of their stay, and nothing later.
+
+What the reader's own membership became after that is told, for it concerns them; what happened in between is not
+(traps.md 44).
+"""
+
+from collections.abc import Sequence
+
+from oriz_matrix.protocol.tokens import before
+from oriz_matrix.services.rooms import access
+from oriz_matrix.services.rooms.client_events import show_events
+from oriz_matrix.services.sync.rooms import SyncRoom, candidates, fill, passes
+from oriz_matrix.services.sync.window import Window
+from oriz_matrix.storage import membership
+from oriz_matrix.storage.membership import Membership
+from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.types import Position
+
+ENDED = ("leave", "ban")
+
+
+def left(tx: Transaction, window: Window, stays: Sequence[Membership]) -> list[SyncRoom]:
+    """The rooms whose stay ended in the window (or ever, if a first sync asks for them)."""
+    include = window.since is None and window.filter.room.include_leave
+    ended = [s for s in stays if s.membership in ENDED and (include or (window.since or s.since) < s.since)]
+    found = candidates(tx, window, ended, all_of_them=True)
+    for room in found:
+        _fill(tx, window, room)
+    return found
+
+
+def _fill(tx: Transaction, window: Window, room: SyncRoom) -> None:
+    past = membership.of_user_in(tx, window.reader.user, room.room.nid)
+    end = access.end_of_stay(past)
+    if end is not None and end > window.after:
+        room.fresh = _membership_at(past, window.after) != "join"
+        fill(tx, window, room, end, access.sight(tx, window.reader.user, room.room))
+    else:
+        room.prev_batch = before(room.stay.since, 0)
+    if end != room.stay.since:
+        _add_membership(tx, window, room)
+
+
+def _add_membership(tx: Transaction, window: Window, room: SyncRoom) -> None:
+    """The reader's newest membership: in the timeline, or where its filter drops it in the state (traps.md 48)."""
+    wanted = window.filter.room
+    for shown in show_events(tx, [room.stay.event], window.reader):
+        if wanted.timeline.count() > 0 and passes(wanted.timeline, shown):
+            room.timeline.append(shown)
+        elif passes(wanted.state, shown):
+            room.state.append(shown)
+
+
+def _membership_at(past: Sequence[Membership], position: Position) -> str | None:
+    known = [stay.membership for stay in past if stay.since <= position]
+    return known[-1] if known else None
