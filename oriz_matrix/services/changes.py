@@ -9,6 +9,7 @@ import asyncio
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import structlog
 
@@ -83,7 +84,6 @@ class Changes:
         self._listeners: list[Callable[[Change], None]] = []
         self._running: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
-        self._poked = asyncio.Event()
         self._loop_task: asyncio.Task[None] | None = None
         self.stopping = False
 
@@ -109,13 +109,11 @@ class Changes:
     def poke(self) -> None:
         """Something was committed here: read soon, if anybody waits."""
         if self._registered:
-            self._poked.set()
+            self._begin()
 
     async def catch_up(self) -> Position:
         """The settled position after a read that began after this call."""
-        if self._next is None:
-            self._next = asyncio.create_task(self._turn(self._running))
-        await asyncio.shield(self._next)
+        await asyncio.shield(self._begin())
         return self.settled
 
     def register(self, channels: Iterable[Channel]) -> Waiter:
@@ -136,11 +134,12 @@ class Changes:
         """How long ago recent changes were last read: seconds, a few at most while the database answers."""
         return self._clock.monotonic() - self._read_at
 
-    def since(self, after: Position) -> list[Change] | None:
-        """The changes after a position up to the settled one, or None when the ring does not reach back so far."""
+    def between(self, after: Position, upto: Position) -> list[Change] | None:
+        """The changes in (after, upto], or None when the ring does not reach back so far."""
         if after < self._start:
             return None
-        return self._ring[bisect_right(self._ring, after, key=lambda change: change.position) :]
+        first = bisect_right(self._ring, after, key=_position)
+        return self._ring[first : bisect_right(self._ring, upto, lo=first, key=_position)]
 
     def is_lost(self, position: Position) -> bool:
         """Whether a token's position comes from a history that was lost (storage.positions)."""
@@ -160,17 +159,16 @@ class Changes:
 
     async def _run(self) -> None:
         while True:
-            try:
-                async with asyncio.timeout(EVERY_SECONDS):
-                    await self._poked.wait()
-            except TimeoutError:
-                pass
-            self._poked.clear()
-            try:
+            await asyncio.sleep(EVERY_SECONDS)
+            with suppress(StorageError):
                 await self.catch_up()
-            except StorageError as error:
-                log.warning("cannot read recent changes", error=str(error))
-                await asyncio.sleep(EVERY_SECONDS)
+
+    def _begin(self) -> asyncio.Task[None]:
+        """The next read, which has not begun yet."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._turn(self._running))
+            self._next.add_done_callback(_complain)
+        return self._next
 
     async def _turn(self, before: asyncio.Task[None] | None) -> None:
         """One read. Whoever comes while it runs waits for the next one."""
@@ -199,12 +197,22 @@ class Changes:
         """Forgets the older half when the ring is full."""
         if len(self._ring) > RING:
             self._start = self._ring[len(self._ring) // 2].position
-            self._ring = self._ring[bisect_right(self._ring, self._start, key=lambda change: change.position) :]
+            self._ring = self._ring[bisect_right(self._ring, self._start, key=_position) :]
             self._last = {channel: position for channel, position in self._last.items() if position > self._start}
+
+
+def _complain(turn: asyncio.Task[None]) -> None:
+    """Logs why a read failed; whoever waits for it hears of it too, and the next one makes up for it."""
+    if not turn.cancelled() and (error := turn.exception()) is not None:
+        log.warning("cannot read recent changes", error=str(error))
 
 
 def _beginning(tx: Transaction, settled: Position) -> tuple[Position, list[tuple[Position, Position]]]:
     return settled, positions.skipped(tx)
+
+
+def _position(change: Change) -> Position:
+    return change.position
 
 
 def _channels(change: Change) -> list[Channel]:

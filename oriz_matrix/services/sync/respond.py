@@ -95,7 +95,7 @@ class Sync:
             now_ms=self._clock.now_ms(),
         )
         if since is not None and not request.full_state:
-            window = replace(window, touched=Touched.of(self._changes.since(since), requester.user))
+            window = replace(window, touched=Touched.of(self._changes.between(since, upto), requester.user))
             if self._changes.untouched([user_channel(requester.user)], since):
                 found = await self._shared.rooms(window, stays, requester.user_id)
                 if found is not None:
