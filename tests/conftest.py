@@ -1,6 +1,6 @@
 """What all tests share: the run's PostgreSQL databases, and how hard the generated tests try.
 
-`./dev test` runs the quick form; `--hypothesis-profile=soak` the long one.
+`./dev test` runs the quick form; `./dev soak` the long one: it repeats each test marked `soak` until its time is over.
 """
 
 import os
@@ -19,7 +19,7 @@ FOLDER_VARIABLE = "ORIZ_TEST_RUN"
 
 settings.register_profile("quick", deadline=None, max_examples=60)
 settings.register_profile("ci", deadline=None, max_examples=200, print_blob=True)
-settings.register_profile("soak", deadline=None, max_examples=20_000)
+settings.register_profile("soak", deadline=None, max_examples=200, print_blob=True)
 settings.load_profile("ci" if "CI" in os.environ else "quick")
 
 

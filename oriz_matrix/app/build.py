@@ -10,6 +10,7 @@ from oriz_matrix.base.metrics import Metrics
 from oriz_matrix.protocol.identifiers import ServerName
 from oriz_matrix.protocol.signing import SigningKey
 from oriz_matrix.services import Services
+from oriz_matrix.services.account_data import AccountData
 from oriz_matrix.services.accounts.creation import Creation
 from oriz_matrix.services.accounts.interactive import Interactive, dummy
 from oriz_matrix.services.accounts.login import Login
@@ -21,9 +22,12 @@ from oriz_matrix.services.capabilities import Capabilities
 from oriz_matrix.services.changes import Changes
 from oriz_matrix.services.creation.create import Create
 from oriz_matrix.services.filters import Filters
+from oriz_matrix.services.jobs import Jobs
 from oriz_matrix.services.membership.change import Membership
+from oriz_matrix.services.profiles import Profiles
 from oriz_matrix.services.push_rules import PushRules
 from oriz_matrix.services.receipts import Receipts
+from oriz_matrix.services.rooms.aliases import Aliases
 from oriz_matrix.services.rooms.append import Append
 from oriz_matrix.services.rooms.client_events import ClientEvents
 from oriz_matrix.services.rooms.known import Known
@@ -47,6 +51,7 @@ class Server:
 
     database: Database
     changes: Changes
+    jobs: Jobs
     typing_notices: TypingNotices
     passwords: Passwords
     application: Application
@@ -59,8 +64,9 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
     server_name = ServerName(config.server_name)
     database = Database(dialect, metrics.observe_transaction)
     changes = Changes(database, clock)
+    jobs = Jobs(database, clock, ids, metrics.count_job)
 
-    sessions = Sessions(database, clock, ids)
+    sessions = Sessions(database, clock, ids, frozenset(config.limits.rates.exempt_users))
     changes.listen(sessions.on_change)
     passwords = Passwords(Hasher(config.passwords))
     creation = Creation(database, clock, sessions)
@@ -71,15 +77,19 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
     append = Append(database, changes, prepare, known, metrics.events_appended.inc)
     client_events = ClientEvents()
     typing_notices = TypingNotices(database, changes, clock)
+    push_rules = PushRules(database, changes)
 
     services = Services(
+        account_data=AccountData(database, changes, push_rules),
+        aliases=Aliases(database, append, clock, server_name),
         capabilities=Capabilities(config.rooms),
         create=Create(database, changes, prepare, clock, ids, config.rooms.default_version),
         filters=Filters(database),
         login=Login(database, passwords, sessions, server_name),
         membership=Membership(database, append, server_name),
-        push_rules=PushRules(database),
-        read=Read(database, changes, client_events, clock),
+        profiles=Profiles(database, jobs, append, clock),
+        push_rules=push_rules,
+        read=Read(database, changes, client_events, clock, config.limits.event_page),
         receipts=Receipts(database, changes, clock),
         register=Register(creation, passwords, interactive, ids, config.registration, server_name),
         send=Send(database, append),
@@ -100,9 +110,12 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
     return Server(
         database=database,
         changes=changes,
+        jobs=jobs,
         typing_notices=typing_notices,
         passwords=passwords,
-        application=Application(_endpoints(config, database, metrics), config.listeners, gate, config.limits, metrics),
+        application=Application(
+            _endpoints(config, database, metrics), config.listeners, gate, config.limits, config.compression, metrics
+        ),
         metrics=metrics,
     )
 

@@ -1,5 +1,7 @@
-"""Opens the configured database: at the start of a server, and for a command that changes something beside it."""
+"""Opens the configured database: for a server, and for a command that changes or reads something beside one."""
 
+import errno
+import os
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -24,11 +26,16 @@ class NotUpgraded(StorageError):
     """The database was made by an older Oriz, and upgrading it is not for a command to decide."""
 
 
+class NotMade(StorageError):
+    """There is no database yet, and a command that only reads makes none."""
+
+
 def open_dialect(config: Config, clock: Clock) -> Dialect:
     """The database, made or upgraded, named, with its positions raised to the clock; its threads are not started.
 
     Raises OtherServer, TooNew, DatabaseUnavailable, and OSError where the data folder cannot be made.
     """
+    make_data_folder(config)
     dialect = _dialect(config)
     with dialect.session() as session:
         migrate.upgrade(dialect, session)
@@ -40,6 +47,7 @@ def open_dialect(config: Config, clock: Clock) -> Dialect:
 
 def upgrade(config: Config) -> list[str]:
     """Runs the schema steps that are missing, makes the database if there is none; the names of the steps."""
+    make_data_folder(config)
     dialect = _dialect(config)
     with dialect.session() as session:
         return migrate.upgrade(dialect, session)
@@ -50,6 +58,7 @@ def change(config: Config, clock: Clock, job: Callable[[Transaction], T]) -> T:
 
     Raises what `open_dialect` raises, and NotUpgraded.
     """
+    make_data_folder(config)
     dialect = _dialect(config)
     with dialect.session() as session:
         _require_schema(dialect, session)
@@ -59,8 +68,31 @@ def change(config: Config, clock: Clock, job: Callable[[Transaction], T]) -> T:
             return job(tx)
 
 
+def look(config: Config, job: Callable[[Transaction], T]) -> T:
+    """Runs `job` on one state of the database, whether a server runs on it or not; changes nothing, holds up nobody.
+
+    Raises DatabaseUnavailable, NotMade, NotUpgraded, TooNew and OtherServer.
+    """
+    if config.database.engine is Engine.SQLITE and not config.sqlite_path.exists():
+        raise NotMade(f"there is no database {config.sqlite_path} yet; the first start of the server makes it")
+    with _dialect(config).look() as session:
+        if not migrate.is_made(session):
+            raise NotMade("the database is empty yet; the first start of the server fills it")
+        _require_upgraded(session)
+        tx = Transaction(session, Caches())
+        _require_name(migrate.name(tx) or config.server_name, config)
+        return job(tx)
+
+
+def make_data_folder(config: Config) -> None:
+    """Makes the data folder where it is missing. Raises OSError, which names it, where nothing can be written there."""
+    folder = config.data_dir
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+
 def _dialect(config: Config) -> Dialect:
-    config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings = config.database
     if settings.engine is Engine.SQLITE:
         return Sqlite(config.sqlite_path, Caches(), settings.read_threads)
@@ -71,12 +103,20 @@ def _dialect(config: Config) -> Dialect:
 def _require_schema(dialect: Dialect, session: Session) -> None:
     if migrate.is_new(session):
         migrate.upgrade(dialect, session)
-    elif migrate.missing(session):
+    else:
+        _require_upgraded(session)
+
+
+def _require_upgraded(session: Session) -> None:
+    if migrate.missing(session):
         raise NotUpgraded("the database was made by an older Oriz; start the server, or run `oriz database upgrade`")
 
 
 def _claim(tx: Transaction, config: Config, clock: Clock) -> None:
-    held = migrate.claim_name(tx, config.server_name, clock.now_ms())
+    _require_name(migrate.claim_name(tx, config.server_name, clock.now_ms()), config)
+
+
+def _require_name(held: str, config: Config) -> None:
     if held != config.server_name:
         raise OtherServer(
             f"the database belongs to the server {held}, and server_name says {config.server_name}; "

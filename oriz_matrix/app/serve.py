@@ -56,6 +56,7 @@ async def start(server: Server) -> None:
     try:
         await server.changes.start()
         await server.typing_notices.start()
+        await server.jobs.start()
         await server.application.start()
     except BaseException:
         await stop(server)
@@ -67,6 +68,7 @@ async def stop(server: Server) -> None:
     await server.changes.stop()
     await server.application.drain(DRAIN_SECONDS)
     await server.typing_notices.stop()
+    await server.jobs.stop()
     server.passwords.close()
     await server.database.stop()
 

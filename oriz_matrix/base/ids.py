@@ -42,6 +42,10 @@ class Ids:
         """A number used once, of 256 bits, as hexadecimal digits."""
         return self._source.randbytes(32).hex()
 
+    def job_owner(self) -> str:
+        """A name for one taking of a job, which no other process gives to another."""
+        return self._letters(16, string.ascii_letters)
+
     def request_id(self) -> str:
         """A short mark for the lines that one request writes to the log; unique enough for that."""
         return self._letters(8, string.ascii_lowercase + string.digits)

@@ -8,6 +8,8 @@ import logging
 import sys
 from collections.abc import MutableMapping
 from contextvars import ContextVar
+from logging.handlers import WatchedFileHandler
+from pathlib import Path
 from typing import Any, Literal, TextIO
 
 import msgspec
@@ -27,8 +29,12 @@ def add_context(**fields: str) -> None:
     _CONTEXT.set({**(_CONTEXT.get() or {}), **fields})
 
 
-def configure(form: Literal["json", "text"] = "text", level: str = "info", stream: TextIO | None = None) -> None:
-    """Set up logging for the process; may be called again to change it. `stream` is standard error if not given."""
+def configure(form: Literal["json", "text"] = "text", level: str = "info", to: Path | TextIO | None = None) -> None:
+    """Set up logging for the process; may be called again to change it.
+
+    Lines go to standard error where nothing else is given; a file is appended to, and begun anew where it is moved
+    away. Raises OSError.
+    """
     shared: list[Processor] = [
         _with_context,
         structlog.stdlib.add_log_level,
@@ -41,7 +47,10 @@ def configure(form: Literal["json", "text"] = "text", level: str = "info", strea
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    target = logging.StreamHandler(stream or sys.stderr)
+    if isinstance(to, Path):
+        target: logging.Handler = WatchedFileHandler(to, encoding="utf-8")
+    else:
+        target = logging.StreamHandler(to or sys.stderr)
     target.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_rendering(form)))
     root = logging.getLogger()
     root.handlers = [target]

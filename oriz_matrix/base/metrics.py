@@ -78,11 +78,16 @@ class Metrics:
         self.settled_lag_seconds = Gauge(
             "oriz_settled_lag_seconds", "Time since recent changes were last read", registry=registry
         )
+        self.jobs = Counter("oriz_jobs", "Jobs that ended: done, failed, parked", ["queue", "end"], registry=registry)
         self.sync_waiters = Gauge("oriz_sync_waiters", "Syncs waiting for something new", registry=registry)
 
     def observe_transaction(self, function: str, seconds: float) -> None:
         """For `Database`: a transaction of this storage function is over."""
         self.transaction_seconds.labels(function).observe(seconds)
+
+    def count_job(self, queue: str, end: str) -> None:
+        """For `services.jobs.Jobs`: a job of this queue ended so."""
+        self.jobs.labels(queue, end).inc()
 
     def watch_caches(self, caches: Iterable[Cache[Any, Any]]) -> None:
         """Shows the figures of these caches whenever somebody looks."""

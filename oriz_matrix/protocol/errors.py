@@ -5,6 +5,8 @@
     ├── Unauthorized (401)    MissingToken  UnknownToken  UserLocked
     ├── Forbidden (403)       UserDeactivated  GuestAccessForbidden
     ├── NotFound (404)        Unrecognized
+    ├── ServerManaged (405)
+    ├── AlreadyExists (409)
     ├── TooLarge (413)
     ├── LimitExceeded (429)
     └── Internal (500)
@@ -63,6 +65,20 @@ class InvalidParam(BadRequest):
 
     errcode = "M_INVALID_PARAM"
     message = "A parameter has a wrong value"
+
+
+class KeyTooLarge(BadRequest):
+    """The name of a profile field is longer than allowed."""
+
+    errcode = "M_KEY_TOO_LARGE"
+    message = "The name of the profile field is too long"
+
+
+class ProfileTooLarge(BadRequest):
+    """The profile would become larger than allowed."""
+
+    errcode = "M_PROFILE_TOO_LARGE"
+    message = "The profile would become too large"
 
 
 class InvalidUsername(BadRequest):
@@ -211,6 +227,21 @@ class Unrecognized(MatrixError):
     def __init__(self, message: str | None = None, *, status: int = 404) -> None:
         super().__init__(message)
         self.status = status
+
+
+class ServerManaged(MatrixError):
+    """What the server manages itself cannot be set by clients in this way."""
+
+    errcode = "M_BAD_JSON"
+    status = 405
+    message = "This is managed by the server"
+
+
+class AlreadyExists(MatrixError):
+    """There is such a thing already."""
+
+    status = 409
+    message = "It exists already"
 
 
 class TooLarge(MatrixError):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from oriz_matrix.services.account_data import AccountData
 from oriz_matrix.services.accounts.login import Login
 from oriz_matrix.services.accounts.register import Register
 from oriz_matrix.services.accounts.sessions import Sessions
@@ -10,8 +11,10 @@ from oriz_matrix.services.capabilities import Capabilities
 from oriz_matrix.services.creation.create import Create
 from oriz_matrix.services.filters import Filters
 from oriz_matrix.services.membership.change import Membership
+from oriz_matrix.services.profiles import Profiles
 from oriz_matrix.services.push_rules import PushRules
 from oriz_matrix.services.receipts import Receipts
+from oriz_matrix.services.rooms.aliases import Aliases
 from oriz_matrix.services.rooms.read import Read
 from oriz_matrix.services.rooms.send import Send
 from oriz_matrix.services.sync.respond import Sync
@@ -22,11 +25,14 @@ from oriz_matrix.services.typing_notices import TypingNotices
 class Services:
     """Every service, by the name of its subject."""
 
+    account_data: AccountData
+    aliases: Aliases
     capabilities: Capabilities
     create: Create
     filters: Filters
     login: Login
     membership: Membership
+    profiles: Profiles
     push_rules: PushRules
     read: Read
     receipts: Receipts

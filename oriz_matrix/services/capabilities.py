@@ -25,9 +25,9 @@ class Capabilities:
                 "available": dict.fromkeys(CREATABLE, "stable"),
             },
             "m.change_password": {"enabled": False},
-            "m.set_displayname": {"enabled": False},
-            "m.set_avatar_url": {"enabled": False},
-            "m.profile_fields": {"enabled": False},
+            "m.set_displayname": {"enabled": True},
+            "m.set_avatar_url": {"enabled": True},
+            "m.profile_fields": {"enabled": True},
             "m.3pid_changes": {"enabled": False},
             "m.get_login_token": {"enabled": False},
         }

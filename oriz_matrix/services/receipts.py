@@ -52,6 +52,11 @@ class Receipts:
             await self._db.write(_put, requester.user_id, room_id, read)
         self._changes.poke()
 
+    async def mark(self, requester: Requester, room_id: RoomId, events: Mapping[str, EventId]) -> None:
+        """Several kinds at once, each as by `put` without a thread."""
+        for kind, event_id in events.items():
+            await self.put(requester, room_id, kind, event_id, None)
+
 
 class _Read(NamedTuple):
     """What was read, and when (milliseconds)."""
@@ -64,9 +69,8 @@ class _Read(NamedTuple):
 
 def _put(tx: Transaction, user_id: UserId, room_id: RoomId, read: _Read) -> None:
     user, room = _member(tx, user_id, room_id)
-    nid = events.find(tx, [read.event_id]).get(read.event_id)
-    entry = timeline.status(tx, nid) if nid is not None else None
-    if entry is None or entry.room != room:
+    entry = _entry(tx, room, read.event_id)
+    if entry is None:
         return
     if read.thread and read.thread not in _threads(tx, events.load(tx, [entry.event])[entry.event]):
         raise InvalidParam("thread_id: the event is not in this thread")
@@ -76,8 +80,17 @@ def _put(tx: Transaction, user_id: UserId, room_id: RoomId, read: _Read) -> None
 
 def _mark_fully_read(tx: Transaction, user_id: UserId, room_id: RoomId, event_id: EventId) -> None:
     user, room = _member(tx, user_id, room_id)
+    if _entry(tx, room, event_id) is None:
+        return
     content = msgspec.json.encode({"event_id": event_id})
     account_data.put(tx, user, AccountData(room, FULLY_READ, content))
+
+
+def _entry(tx: Transaction, room: RoomNid, event_id: EventId) -> timeline.Entry | None:
+    """Where an event stands, or None where it is none of this room."""
+    nid = events.find(tx, [event_id]).get(event_id)
+    entry = timeline.status(tx, nid) if nid is not None else None
+    return None if entry is None or entry.room != room else entry
 
 
 def _member(tx: Transaction, user_id: UserId, room_id: RoomId) -> tuple[UserNid, RoomNid]:

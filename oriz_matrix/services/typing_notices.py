@@ -1,6 +1,7 @@
 """Typing notices: who types, until they stop or their time is over. Client-server API, "Typing Notifications"."""
 
 import asyncio
+from typing import Any
 
 import structlog
 
@@ -32,7 +33,6 @@ class TypingNotices:
 
     async def start(self) -> None:
         """Begins to watch for notices whose time is over."""
-        self._began.set()
         self._task = asyncio.create_task(self._expire())
 
     async def stop(self) -> None:
@@ -50,19 +50,31 @@ class TypingNotices:
             self._began.set()
 
     async def _expire(self) -> None:
-        """Sleeps until the next notice ends, or until somebody begins to type."""
+        """Ends each notice at its time."""
         while True:
-            await self._began.wait()
             self._began.clear()
             try:
-                while (expiry := await self._db.read(typing.next_expiry)) is not None:
-                    await self._clock.sleep(max(expiry - self._clock.now_ms(), 0) / 1000 + 0.001)
-                    if await self._db.write(typing.expire, self._clock.now_ms()):
-                        self._changes.poke()
+                expiry = await self._db.read(typing.next_expiry)
+                await self._sleep_until(expiry)
+                now_ms = self._clock.now_ms()
+                if expiry is not None and expiry <= now_ms:
+                    await self._db.write(typing.expire, now_ms)
+                    self._changes.poke()
             except StorageError as error:
                 log.warning("cannot end typing notices", error=str(error))
-                self._began.set()
                 await self._clock.sleep(1)
+
+    async def _sleep_until(self, expiry: int | None) -> None:
+        """Sleeps until a moment, or until somebody begins to type, whose notice may end sooner."""
+        waiting: list[asyncio.Task[Any]] = [asyncio.create_task(self._began.wait())]
+        if expiry is not None:
+            seconds = max(expiry - self._clock.now_ms(), 0) / 1000 + 0.001
+            waiting.append(asyncio.create_task(self._clock.sleep(seconds)))
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
 
 
 def _put(tx: Transaction, requester: Requester, room_id: RoomId, expires_at: int, now_ms: int) -> bool:

@@ -22,13 +22,18 @@ class AccountData(NamedTuple):
 
 def put(tx: Transaction, user: UserNid, data: AccountData) -> None:
     """Stores one piece in place of the one before."""
-    tx.lock(f"account data {user}")  # else an older position could overwrite a newer one, and never be read
+    lock(tx, user)  # else an older position could overwrite a newer one, and never be read
     sql = """
         INSERT INTO account_data (user_nid, room, type, content, position)
         VALUES (:user, :room, :type, :content, :position)
         ON CONFLICT (user_nid, room, type) DO UPDATE SET content = EXCLUDED.content, position = EXCLUDED.position
     """
     tx.run(sql, user=user, **data._asdict(), position=tx.position())
+
+
+def lock(tx: Transaction, user: UserNid) -> None:
+    """Lets one change of a user's account data wait for the other."""
+    tx.lock(f"account data {user}")
 
 
 def get(tx: Transaction, user: UserNid, room: RoomNid, kind: str) -> bytes | None:

@@ -1,8 +1,17 @@
 """Room aliases of this server."""
 
+from typing import NamedTuple
+
 from oriz_matrix.protocol.identifiers import RoomAlias
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import RoomNid, UserNid
+
+
+class Alias(NamedTuple):
+    """Where an alias points to, and who made it."""
+
+    room: RoomNid
+    creator: UserNid
 
 
 def add(tx: Transaction, alias: RoomAlias, room: RoomNid, creator: UserNid, now_ms: int) -> None:
@@ -15,3 +24,20 @@ def find(tx: Transaction, alias: RoomAlias) -> RoomNid | None:
     """The room that an alias points to."""
     room: RoomNid | None = tx.value("SELECT room FROM aliases WHERE alias = :alias", alias=alias)
     return room
+
+
+def hold(tx: Transaction, alias: RoomAlias) -> Alias | None:
+    """The alias, held until the transaction ends: for who decides whether it may be removed."""
+    row = tx.one("SELECT room, creator FROM aliases WHERE alias = :alias FOR UPDATE", alias=alias)
+    return None if row is None else Alias(*row)
+
+
+def remove(tx: Transaction, alias: RoomAlias) -> None:
+    """Takes an alias away."""
+    tx.run("DELETE FROM aliases WHERE alias = :alias", alias=alias)
+
+
+def of_room(tx: Transaction, room: RoomNid) -> list[RoomAlias]:
+    """The aliases that point to a room, in the order in which they were made."""
+    sql = "SELECT alias FROM aliases WHERE room = :room ORDER BY created_at, alias"
+    return [alias for (alias,) in tx.rows(sql, room=room)]

@@ -31,6 +31,11 @@ def is_new(session: Session) -> bool:
     return not session.rows("SELECT 1 FROM schema_steps LIMIT 1", {})
 
 
+def is_made(session: Session) -> bool:
+    """Whether there is anything of ours in the database; asks without changing anything."""
+    return "schema_steps" in session.tables()
+
+
 def upgrade(dialect: Dialect, session: Session) -> list[str]:
     """Runs the steps that are missing; their names. Raises TooNew when the database knows more steps than we do."""
     is_new(session)
@@ -63,9 +68,15 @@ def _statements(text: str, dialect: Dialect) -> Iterator[str]:
             yield statement.format_map(dialect.schema_words).strip()
 
 
+def name(tx: Transaction) -> str | None:
+    """The name that the server was given at its first start."""
+    held: str | None = tx.value("SELECT name FROM server")
+    return held
+
+
 def claim_name(tx: Transaction, server_name: str, now_ms: int) -> str:
     """Names the server at the first start; later the name it was given then."""
-    held: str | None = tx.value("SELECT name FROM server")
+    held = name(tx)
     if held is None:
         tx.run("INSERT INTO server VALUES (1, :name, :now)", name=server_name, now=now_ms)
     return held or server_name

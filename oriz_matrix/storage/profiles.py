@@ -8,9 +8,6 @@ from oriz_matrix.protocol import canonical
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import UserNid
 
-DISPLAYNAME = "displayname"
-AVATAR_URL = "avatar_url"
-
 
 def get(tx: Transaction, user: UserNid) -> dict[str, object]:
     """All fields of a user's profile."""
@@ -24,6 +21,11 @@ def of_users(tx: Transaction, users: Sequence[UserNid], field: str) -> dict[User
     return {user: msgspec.json.decode(value) for user, value in tx.rows(sql, users=users, field=field)}
 
 
+def lock(tx: Transaction, user: UserNid) -> None:
+    """Lets one change of a profile wait for the other: for who decides on the whole of it."""
+    tx.lock(f"profile {user}")
+
+
 def put(tx: Transaction, user: UserNid, field: str, value: object) -> None:
     """Sets one field to a JSON value."""
     sql = """
@@ -31,3 +33,8 @@ def put(tx: Transaction, user: UserNid, field: str, value: object) -> None:
         ON CONFLICT (user_nid, field) DO UPDATE SET value = EXCLUDED.value
     """
     tx.run(sql, user=user, field=field, value=canonical.encode(value))
+
+
+def remove(tx: Transaction, user: UserNid, field: str) -> bool:
+    """Removes one field; whether it was there."""
+    return tx.run("DELETE FROM profile_fields WHERE user_nid = :user AND field = :field", user=user, field=field) > 0

@@ -30,6 +30,52 @@ def at(tx: Transaction, state: StateAt) -> State:
     return found
 
 
+def at_each(tx: Transaction, states: Sequence[StateAt], but_type: str = "") -> dict[BranchNid, State]:
+    """The states of several trunks, each at its own position, without the keys of one type if any is named."""
+    sql = """
+        SELECT branch, state_key, event FROM PAIRS(:states) JOIN state_entries
+            ON branch = first AND until > second AND since <= second
+        WHERE event IS NOT NULL
+    """
+    without = """
+        SELECT e.branch, e.state_key, e.event FROM PAIRS(:states) JOIN state_entries e
+            ON e.branch = first AND e.until > second AND e.since <= second
+        JOIN state_keys k ON k.nid = e.state_key
+        WHERE e.event IS NOT NULL AND k.type <> :type
+    """
+    rows = tx.rows(without, states=states, type=but_type) if but_type else tx.rows(sql, states=states)
+    found: dict[BranchNid, State] = {state.branch: {} for state in states}
+    for branch, key, event in rows:
+        found[branch][key] = event
+    return found
+
+
+def keys_each(tx: Transaction, states: Sequence[StateAt], keys: Sequence[StateKeyNid]) -> dict[BranchNid, State]:
+    """Some keys of the states of several trunks, each at its own position."""
+    sql = """
+        SELECT branch, state_key, event FROM PAIRS(:states) JOIN state_entries
+            ON branch = first AND state_key = ANY(:keys) AND until > second AND since <= second
+        WHERE event IS NOT NULL
+    """
+    found: dict[BranchNid, State] = {state.branch: {} for state in states}
+    for branch, key, event in tx.rows(sql, states=states, keys=keys) if keys else ():
+        found[branch][key] = event
+    return found
+
+
+def changes_each(tx: Transaction, states: Sequence[StateAt], upto: Position) -> dict[BranchNid, State]:
+    """What several trunks have at `upto` under the keys that changed after the position of each."""
+    sql = """
+        SELECT branch, state_key, event FROM PAIRS(:states) JOIN state_entries
+            ON branch = first AND since > second AND since <= :upto AND until > :upto
+        WHERE event IS NOT NULL
+    """
+    found: dict[BranchNid, State] = {state.branch: {} for state in states}
+    for branch, key, event in tx.rows(sql, states=states, upto=upto):
+        found[branch][key] = event
+    return found
+
+
 def at_type(tx: Transaction, state: StateAt, event_type: str) -> State:
     """All of a state under keys of one type, such as the members."""
     found: State = {}

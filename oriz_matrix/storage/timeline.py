@@ -83,6 +83,22 @@ def before(tx: Transaction, room: RoomNid, place: Place, after: Place, limit: in
     return [Entry(*row) for row in rows]
 
 
+def newest(tx: Transaction, nids: Sequence[RoomNid], upto: Position, limit: int) -> dict[RoomNid, list[Entry]]:
+    """Of each room the newest events at or before a position, newest first; some more where several share a place."""
+    sql = """
+        SELECT event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread
+        FROM EACH(:rooms) JOIN event_status ON room = value AND position <= :upto AND position >= COALESCE((
+            SELECT position FROM event_status WHERE room = value AND position <= :upto
+            ORDER BY position DESC, back DESC LIMIT 1 OFFSET :skip
+        ), 0)
+        WHERE rejected IS NULL AND NOT soft_failed ORDER BY position DESC, back DESC
+    """
+    found: dict[RoomNid, list[Entry]] = {nid: [] for nid in nids}
+    for row in tx.rows(sql, rooms=nids, upto=upto, skip=limit - 1):
+        found[row[1]].append(Entry(*row))
+    return found
+
+
 def after(tx: Transaction, room: RoomNid, place: Place, upto: Place, limit: int) -> list[Entry]:
     """The oldest events after `place` that lie at or before `upto`, oldest first."""
     sql = """

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, LiteralString, Protocol, TypeVar
 
 from oriz_matrix.storage.caches import Caches
-from oriz_matrix.storage.types import Position
+from oriz_matrix.storage.types import Position, Sizes
 
 Row = tuple[Any, ...]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -48,6 +48,9 @@ class Connection(Protocol):
 
     def lock(self, subject: str) -> None:
         """Holds a named lock until the transaction ends."""
+
+    def sizes(self) -> Sizes:
+        """What the database takes; reads much of it, so it may last."""
 
     def pipeline(self) -> None:
         """Announces that only writes follow, whose errors may show as late as at the commit."""
@@ -99,6 +102,10 @@ class Transaction:
         """Draws several positions, ascending."""
         self.statements += 1
         return self._connection.draw(count)
+
+    def sizes(self) -> Sizes:
+        """What the database takes; reads much of it, so it may last."""
+        return self._connection.sizes()
 
     def pipeline(self) -> None:
         """From here to the end of the transaction there are only writes: the engine may get them in one go."""

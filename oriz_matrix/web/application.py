@@ -9,8 +9,10 @@ from aiohttp import web
 
 from oriz_matrix.base.config.limits import Limits
 from oriz_matrix.base.config.listeners import Listener, Tls
+from oriz_matrix.base.config.model import Compression
 from oriz_matrix.base.metrics import Metrics
 from oriz_matrix.web.authentication import Gate
+from oriz_matrix.web.compression import Compressor
 from oriz_matrix.web.connection import Server
 from oriz_matrix.web.dispatch import Dispatcher
 from oriz_matrix.web.endpoint import Endpoint
@@ -26,13 +28,21 @@ class Application:
     """
 
     def __init__(
-        self, endpoints: Iterable[Endpoint], listeners: Sequence[Listener], gate: Gate, limits: Limits, metrics: Metrics
+        self,
+        endpoints: Iterable[Endpoint],
+        listeners: Sequence[Listener],
+        gate: Gate,
+        limits: Limits,
+        compression: Compression,
+        metrics: Metrics,
     ) -> None:
         declared = list(endpoints)
+        compressor = Compressor(compression)
         self._open: list[_Open] = []
         for listener in listeners:
             table = Table(declared, listener.surfaces, limits, metrics)
-            self._open.append(_Open(listener, Dispatcher(table, gate, listener.trusted_proxies, metrics)))
+            dispatcher = Dispatcher(table, gate, compressor, listener.trusted_proxies, metrics)
+            self._open.append(_Open(listener, dispatcher))
 
     async def start(self, *, share_ports: bool = False) -> None:
         """Open all listeners; with `share_ports` several processes may listen at one port. Raises `OSError`."""

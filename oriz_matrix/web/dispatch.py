@@ -18,6 +18,7 @@ from oriz_matrix.base.logging import begin_context
 from oriz_matrix.base.metrics import Metrics, RequestMeter
 from oriz_matrix.protocol.errors import Internal, MatrixError, Unavailable, Unrecognized
 from oriz_matrix.web.authentication import Caller, Gate
+from oriz_matrix.web.compression import Compressor
 from oriz_matrix.web.connection import Connection
 from oriz_matrix.web.responses import Answer, Stream, failure, render, send_stream
 from oriz_matrix.web.table import Route, Table
@@ -49,9 +50,10 @@ class Exchange:
 class Dispatcher:
     """Answers all requests of one listener."""
 
-    def __init__(self, table: Table, gate: Gate, proxies: AddressSet, metrics: Metrics) -> None:
+    def __init__(self, table: Table, gate: Gate, compressor: Compressor, proxies: AddressSet, metrics: Metrics) -> None:
         self._table = table
         self._gate = gate
+        self._compressor = compressor
         self._clock = gate.clock
         self._proxies = proxies
         self._in_flight = metrics.requests_in_flight
@@ -87,13 +89,15 @@ class Dispatcher:
             result = await self._call(exchange)
             if isinstance(result, Stream):
                 return await send_stream(result, exchange.request, exchange.id, cors=exchange.cors)
-            return render(result, exchange.id, cors=exchange.cors)
+            response = render(result, exchange.id, cors=exchange.cors)
         except MatrixError as error:
-            return render(failure(error), exchange.id, cors=exchange.cors)
+            response = render(failure(error), exchange.id, cors=exchange.cors)
         except Exception as error:
-            return self._fault(exchange, error)
+            response = self._fault(exchange, error)
+        await self._compressor.compress(response, exchange.request)
+        return response
 
-    def _fault(self, exchange: Exchange, error: Exception) -> web.StreamResponse:
+    def _fault(self, exchange: Exchange, error: Exception) -> web.Response:
         """The 500 for what should not happen; raises `ConnectionError` where it is too late for an answer."""
         request = exchange.request
         if isinstance(error, ConnectionError) and request.transport is None:

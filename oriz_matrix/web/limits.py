@@ -36,10 +36,18 @@ class Limit(Enum):
     ROOM_CREATION = "room_creation"
     JOINS = "joins"
     INVITES = "invites"
+    RECEIPTS = "receipts"
+    TYPING = "typing"
     GENERAL = "general"
 
 
-SCOPES = {Limit.LOGIN: Scope.ADDRESS, Limit.REGISTRATION: Scope.ADDRESS, Limit.GENERAL: Scope.DEVICE}
+SCOPES = {
+    Limit.LOGIN: Scope.ADDRESS,
+    Limit.REGISTRATION: Scope.ADDRESS,
+    Limit.RECEIPTS: Scope.DEVICE,
+    Limit.TYPING: Scope.DEVICE,
+    Limit.GENERAL: Scope.DEVICE,
+}
 """The scope of each kind that is not counted by user."""
 
 

@@ -81,6 +81,11 @@ def set_stage(url: str) -> Stage:
         "kind": "m.read",
         "receipt_type": "m.read",
         "state_key": "",
+        "alias": f"#garden-{alice.name}:{alice.user_id.partition(':')[2]}",
+        "rule_kind": "override",
+        "rule_id": ".m.rule.suppress_notices",
+        "field": "displayname",
+        "tag": "m.favourite",
     }
     fields = {
         "auth": {"type": "m.login.dummy"},
@@ -89,6 +94,7 @@ def set_stage(url: str) -> Stage:
         "type": "m.login.password",
         "typing": True,
         "user_id": mallory.user_id,
+        "room_id": room,
     }
     return Stage(alice, mallory, room, {name: quote(value, safe="") for name, value in segments.items()}, fields)
 

@@ -368,6 +368,7 @@ ODD = st.recursive(
 CONTENTS = st.dictionaries(st.sampled_from(KEYS), ODD, max_size=6)
 
 
+@pytest.mark.soak
 @versions()
 @given(data=st.data())
 def test_no_content_whatever_breaks_the_rules_themselves(version: RoomVersion, data: st.DataObject) -> None:

@@ -378,6 +378,7 @@ json = st.recursive(
 )
 
 
+@pytest.mark.soak
 @given(st.sampled_from(sorted(ROOM_VERSIONS)), st.sampled_from([*REQUIRED, "state_key", "event_id", "unsigned"]), json)
 def test_whatever_stands_in_a_key_the_event_is_read_or_malformed(name: str, key: str, value: Any) -> None:
     version = ROOM_VERSIONS[name]

@@ -378,6 +378,7 @@ EVENT_TYPES = st.sampled_from(
 )
 
 
+@pytest.mark.soak
 @given(CONTENTS, EVENT_TYPES, st.sampled_from([None, "", ALICE, "@b:x"]), st.integers(1, 3), st.sampled_from([0, 50]))
 def test_what_everyone_is_told_is_what_each_ones_rules_say(
     content: dict[str, Any], event_type: str, state_key: str | None, members: int, level: int

@@ -251,6 +251,7 @@ OPERATIONS = st.lists(
 )
 
 
+@pytest.mark.soak
 @given(OPERATIONS)
 def test_any_history_of_changes_agrees_with_a_plain_list(operations: list[tuple[str, str, str]]) -> None:
     rules, model, disabled = NOTHING, list[str](), set[str]()

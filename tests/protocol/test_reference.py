@@ -170,6 +170,7 @@ def _event(move: Move, actor: str, target: str, power: Mapping[str, Any]) -> tup
     return others[move.kind]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("version", ROOM_VERSIONS.values(), ids=lambda v: f"v{v.name}")
 @given(data=st.data(), plan=st.lists(moves, min_size=5, max_size=45))
 def test_random_rooms_are_judged_and_resolved_as_by_the_reference(

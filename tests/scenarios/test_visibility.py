@@ -8,7 +8,7 @@ from tests.support.homeserver import Home, Json, Refused, User, texts
 
 VISIBILITIES = ("world_readable", "shared", "invited", "joined")
 
-SEEN = {
+SEEN: dict[str, dict[str, str | None]] = {
     "world_readable": {
         "stranger": "abcde",
         "invited": "abcde",
@@ -48,13 +48,14 @@ SEEN = {
 async def sees_by_event(user: User, room: str, said: dict[str, str]) -> str | None:
     """Which messages GET /event gives to somebody."""
     seen = ""
-    for text, event_id in said.items():
+    for event_id in said.values():
         try:
             seen += (await user.event(room, event_id))["content"]["body"]
         except Refused as error:
             if error.status == 403:
                 return None
-            assert error.status == 404
+            if error.status != 404:
+                raise
     return seen
 
 
@@ -63,13 +64,14 @@ async def sees_by_messages(user: User, room: str, direction: str) -> str | None:
     try:
         found = texts(await user.history(room, direction, limit=3))
     except Refused as error:
-        assert error.status == 403
+        if error.status != 403:
+            raise
         return None
     return "".join(found if direction == "f" else found[::-1])
 
 
 async def play(home: Home, visibility: str) -> tuple[str, dict[str, str], dict[str, User]]:
-    """a · left, returned and banned come, late is invited ... · c · they go · late joins · d · returned comes back · e."""
+    """a, b; left, returned and banned come, late is invited; c; they go, late joins; d; returned comes back; e."""
     alice, *guests = await home.users("alice", "stranger", "invited", "late", "left", "returned", "banned")
     people = {user.id[1:].partition(":")[0]: user for user in guests}
     state = [{"type": "m.room.history_visibility", "content": {"history_visibility": visibility}}]

@@ -96,8 +96,8 @@ async def test_the_same_filter_has_the_same_id(database: Database, alice: UserNi
 
 
 async def test_a_profile_holds_any_json(database: Database, alice: UserNid) -> None:
-    await database.write(profiles.put, alice, profiles.DISPLAYNAME, "Alice")
-    await database.write(profiles.put, alice, profiles.DISPLAYNAME, "Alïce")
+    await database.write(profiles.put, alice, "displayname", "Alice")
+    await database.write(profiles.put, alice, "displayname", "Alïce")
     await database.write(profiles.put, alice, "org.example.tags", ["a", {"b": None}])
     assert await database.read(profiles.get, alice) == {"displayname": "Alïce", "org.example.tags": ["a", {"b": None}]}
     assert await database.read(profiles.of_users, [alice, UserNid(99)], "displayname") == {alice: "Alïce"}

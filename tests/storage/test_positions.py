@@ -70,6 +70,7 @@ class Follower:
             await asyncio.sleep(source.random() * 0.01)
 
 
+@pytest.mark.soak
 async def test_followers_miss_nothing_and_see_nothing_twice(target: tuple[str, str]) -> None:
     engine, place = target
     source = soak.random_source()

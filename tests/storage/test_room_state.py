@@ -172,6 +172,7 @@ def engine_and_session(
         yield request.param, held
 
 
+@pytest.mark.soak
 def test_states_are_as_dictionaries_would_hold_them(engine_and_session: tuple[str, Session]) -> None:
     engine, session = engine_and_session
     quick = settings(

@@ -199,9 +199,10 @@ class User:
         """PUT of a member event: kick, ban, unban, knock and whatever else a membership can be."""
         return await self.set_state(room_id, "m.room.member", {"membership": membership, **content}, user.id)
 
-    async def say(self, room_id: str, text: str, txn_id: str | None = None, **content: Any) -> str:
-        """Sends a text; the event's id."""
-        return await self.send(room_id, "m.room.message", {"msgtype": "m.text", "body": text, **content}, txn_id)
+    async def say(self, room_id: str, text: str, txn_id: str | None = None, *, more: Json | None = None) -> str:
+        """Sends a text, with `more` in its content; the event's id."""
+        content = {"msgtype": "m.text", "body": text, **(more or {})}
+        return await self.send(room_id, "m.room.message", content, txn_id)
 
     async def send(self, room_id: str, kind: str, content: Json, txn_id: str | None = None) -> str:
         """Sends a message event; its id."""

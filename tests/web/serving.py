@@ -13,6 +13,7 @@ from oriz_matrix.base.clock import FakeClock
 from oriz_matrix.base.config.limits import Limits as LimitsConfig
 from oriz_matrix.base.config.limits import Rate
 from oriz_matrix.base.config.listeners import Listener, Surface
+from oriz_matrix.base.config.model import Compression
 from oriz_matrix.base.config.types import AddressSet
 from oriz_matrix.base.metrics import Metrics
 from oriz_matrix.protocol.errors import UnknownToken
@@ -78,6 +79,7 @@ class Setting:
     listener: Listener = field(default_factory=lambda: Listener(port=0, surfaces=(Surface.CLIENT, Surface.METRICS)))
     rates: dict[str, Rate] = field(default_factory=dict)
     token_in_query: bool = True
+    compression: Compression = field(default_factory=Compression)
 
 
 Start = Callable[..., Awaitable[Server]]
@@ -89,7 +91,7 @@ async def run(endpoints: Iterable[endpoint.Endpoint], setting: Setting) -> Serve
     limits = Limits(setting.rates, clock)
     services = object.__new__(Services)  # nothing of the web layer looks inside
     gate = Gate(services, Tokens(), limits, clock, token_in_query=setting.token_in_query)
-    application = Application(endpoints, [setting.listener], gate, LimitsConfig(), metrics)
+    application = Application(endpoints, [setting.listener], gate, LimitsConfig(), setting.compression, metrics)
     await application.start()
     address = application.addresses[0]
     base_url = "http://localhost" if address.startswith("/") else f"http://{address}"

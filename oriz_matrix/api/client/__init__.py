@@ -1,6 +1,8 @@
 """The client-server API: one module for each section of the specification, thin functions over the services."""
 
 from oriz_matrix.api.client import (
+    account_data,
+    aliases,
     capabilities,
     create_room,
     filters,
@@ -8,18 +10,23 @@ from oriz_matrix.api.client import (
     logout,
     membership,
     messages,
+    profiles,
     push_rules,
+    read_markers,
     receipts,
     register,
     rooms,
     state,
     sync,
+    tags,
     typing,
     versions,
     whoami,
 )
 
 MODULES = (
+    account_data,
+    aliases,
     capabilities,
     create_room,
     filters,
@@ -27,12 +34,15 @@ MODULES = (
     logout,
     membership,
     messages,
+    profiles,
     push_rules,
+    read_markers,
     receipts,
     register,
     rooms,
     state,
     sync,
+    tags,
     typing,
     versions,
     whoami,

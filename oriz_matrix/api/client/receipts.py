@@ -26,7 +26,9 @@ class ReceiptBody(msgspec.Struct):
         return self.thread_id
 
 
-@endpoint.post("/rooms/{room_id}/receipt/{kind}/{event_id}", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.GENERAL)
+@endpoint.post(
+    "/rooms/{room_id}/receipt/{kind}/{event_id}", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.RECEIPTS
+)
 async def put_receipt(
     call: UserCall, room_id: RoomId, kind: str, event_id: EventId, body: ReceiptBody
 ) -> dict[str, str]:

@@ -18,7 +18,7 @@ class TypingBody(msgspec.Struct):
     timeout: int = DEFAULT_MS
 
 
-@endpoint.put("/rooms/{room_id}/typing/{user_id}", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.GENERAL)
+@endpoint.put("/rooms/{room_id}/typing/{user_id}", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.TYPING)
 async def set_typing(call: UserCall, room_id: RoomId, user_id: UserId, body: TypingBody) -> dict[str, str]:
     """PUT /rooms/{roomId}/typing/{userId}."""
     if user_id != call.requester.user_id:

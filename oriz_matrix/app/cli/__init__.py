@@ -15,7 +15,8 @@ COMMANDS = {
     "config": "Check a configuration, or print a sample.",
     "keys": "Make signing keys.",
     "users": "Make accounts.",
-    "database": "Upgrade the database.",
+    "rooms": "Look at rooms.",
+    "database": "Upgrade the database, and see what takes its space.",
 }
 
 

@@ -19,6 +19,7 @@ class ExitCode(IntEnum):
     DATABASE_TOO_NEW = 8  # the database was upgraded by a newer Oriz
     OTHER_SERVER = 9  # the database belongs to a server of another name
     REFUSED = 10  # what was asked for is against the rules (a user name, a password)
+    NOT_FOUND = 11  # what was asked for is not there (a room)
 
 
 class CommandFailed(click.ClickException):

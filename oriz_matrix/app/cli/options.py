@@ -1,6 +1,8 @@
-"""What several commands share: the option `--config`, and reading the file that it names."""
+"""What several commands share: `--config` and reading the file that it names, `--json`, `--limit`."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -19,6 +21,22 @@ config_option = click.option(
     type=click.Path(path_type=Path),
     help="The configuration file; also by the environment variable ORIZ_CONFIG.",
 )
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def limit_option(default: int) -> Callable[[F], F]:
+    """The option `--limit`: how many lines a list has; 0 means all."""
+    return click.option(
+        "--limit",
+        type=click.IntRange(min=0),
+        default=default,
+        show_default=True,
+        help="How many are listed; 0 for all.",
+    )
 
 
 def read_config(file: Path) -> Config:

@@ -60,10 +60,6 @@ class Passwords(Section, frozen=True, kw_only=True):
 class Sessions(Section, frozen=True, kw_only=True):
     """What a login gives."""
 
-    access_token_lifetime_seconds: Annotated[
-        Count,
-        Meta(description="How long an access token lasts where the client can refresh it; others last until logout."),
-    ] = 300
     query_string_tokens: Annotated[
         bool,
         Meta(

@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from oriz_matrix.base.config.accounts import Passwords, Registration
-from oriz_matrix.base.config.listeners import Listener, Surface
-from oriz_matrix.base.config.model import Database, Engine, Metrics, Rooms
+from oriz_matrix.base.config.limits import Limits
+from oriz_matrix.base.config.listeners import Listener
+from oriz_matrix.base.config.model import Database, Engine, Rooms
 from oriz_matrix.base.config.problems import Finding
+from oriz_matrix.protocol.errors import InvalidParam
+from oriz_matrix.protocol.identifiers import domain_of, parse_user_id
 from oriz_matrix.protocol.room_versions import ROOM_VERSIONS
 
 SECRET_LENGTH = 16
@@ -28,12 +31,6 @@ def database_fits_engine(database: Database) -> Iterator[Finding]:
             yield Finding("database.file", "expected nothing, because only SQLite has a file")
     elif database.url is not None:
         yield Finding("database.engine", "expected postgresql, because a `url` is given")
-
-
-def pool_has_room(database: Database) -> Iterator[Finding]:
-    """The bounds of the pool are in order."""
-    if database.pool_min > database.pool_max:
-        yield Finding("database.pool_min", f"expected at most `pool_max`, which is {database.pool_max}")
 
 
 def listeners_have_one_place(listeners: tuple[Listener, ...]) -> Iterator[Finding]:
@@ -70,13 +67,6 @@ def _readable(option: str, file: Path) -> Iterator[Finding]:
             pass
     except OSError as error:
         yield Finding(option, f"expected a file that can be read, but {file} cannot: {error.strerror}")
-
-
-def metrics_are_measured(listeners: tuple[Listener, ...], metrics: Metrics) -> Iterator[Finding]:
-    """What is served is also measured."""
-    served = any(Surface.METRICS in listener.surfaces for listener in listeners)
-    if served and not metrics.enabled:
-        yield Finding("metrics.enabled", "expected true, because a listener has the surface `metrics`")
 
 
 def open_registration_is_meant(registration: Registration) -> Iterator[Finding]:
@@ -116,15 +106,26 @@ def room_version_is_known(rooms: Rooms) -> Iterator[Finding]:
         yield Finding("rooms.default_version", f"expected one of {known}, found '{rooms.default_version}'")
 
 
+def exempt_users_are_ours(limits: Limits, server_name: str) -> Iterator[Finding]:
+    """Limits are lifted for users of this server by their whole ids; a slip would lift nothing and say nothing."""
+    for index, user_id in enumerate(limits.rates.exempt_users):
+        try:
+            ours = domain_of(parse_user_id(user_id, "user_id")) == server_name
+        except InvalidParam:
+            ours = False
+        if not ours:
+            message = f"expected a user of this server, such as @bot:{server_name}, found '{user_id}'"
+            yield Finding(f"limits.rates.exempt_users[{index}]", message)
+
+
 CHECKS: tuple[Callable[..., Iterator[Finding]], ...] = (
     database_fits_engine,
-    pool_has_room,
     listeners_have_one_place,
     tls_files_are_there,
-    metrics_are_measured,
     open_registration_is_meant,
     shared_secret_is_long,
     password_lengths_are_in_order,
     argon2_has_its_memory,
     room_version_is_known,
+    exempt_users_are_ours,
 )

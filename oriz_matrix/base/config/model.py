@@ -11,10 +11,9 @@ from typing import Annotated
 from msgspec import Meta
 
 from oriz_matrix.base.config.accounts import Passwords, Registration, Sessions
-from oriz_matrix.base.config.federation import Federation
 from oriz_matrix.base.config.limits import Limits
 from oriz_matrix.base.config.listeners import Listener
-from oriz_matrix.base.config.types import Count, Secret, Section
+from oriz_matrix.base.config.types import Secret, Section
 
 
 class Engine(Enum):
@@ -47,11 +46,12 @@ class Database(Section, frozen=True, kw_only=True):
         Meta(
             ge=1,
             le=64,
-            description="Threads that read at the same time. More processes help sooner than more threads.",
+            description=(
+                "SQLite: threads that read, beside the one that writes. PostgreSQL: threads, each with a connection "
+                "of its own. More processes help sooner than more threads."
+            ),
         ),
     ] = 4
-    pool_min: Annotated[Count, Meta(description="PostgreSQL: connections that are kept open.")] = 2
-    pool_max: Annotated[Count, Meta(description="PostgreSQL: the most connections of one process.")] = 10
 
 
 class Rooms(Section, frozen=True, kw_only=True):
@@ -66,12 +66,15 @@ class Rooms(Section, frozen=True, kw_only=True):
     ] = "12"
 
 
-class Presence(Section, frozen=True, kw_only=True):
-    """Who is online."""
+class Compression(Section, frozen=True, kw_only=True):
+    """Answers are compressed for clients that take zstd, brotli or gzip. Lists and histories shrink to a third."""
 
     enabled: Annotated[
-        bool, Meta(description="Whether users see each other's presence; costs traffic on large servers.")
+        bool, Meta(description="Whether answers are compressed; off where your reverse proxy does it.")
     ] = True
+    minimum_bytes: Annotated[
+        int, Meta(ge=0, description="The smallest answer that is compressed. Smaller ones fit into one packet anyway.")
+    ] = 1024
 
 
 class LogLevel(Enum):
@@ -97,14 +100,13 @@ class Logging(Section, frozen=True, kw_only=True):
     format: Annotated[LogFormat, Meta(description="Lines for people or for machines.")] = LogFormat.TEXT
     file: Annotated[
         Path | None,
-        Meta(description="A file to append to, instead of the standard error stream.", examples=["oriz.log"]),
+        Meta(
+            description=(
+                "A file to append to, instead of the standard error stream. Where it is moved away, a new one is begun."
+            ),
+            examples=["oriz.log"],
+        ),
     ] = None
-
-
-class Metrics(Section, frozen=True, kw_only=True):
-    """Measurements for Prometheus, served by the listeners that have the surface `metrics`."""
-
-    enabled: Annotated[bool, Meta(description="Whether anything is measured.")] = True
 
 
 ServerNameText = Annotated[
@@ -141,8 +143,8 @@ class Config(Section, frozen=True, kw_only=True):
         BaseUrl | None,
         Meta(
             description=(
-                "The URL at which clients reach this server from outside, told to those that ask; "
-                "by default `https://` and the server's name."
+                "The URL at which clients and servers reach this server from outside. With it, this server answers "
+                "`/.well-known/matrix/client` and `/server`; without it, those are not found."
             ),
             examples=["https://matrix.example.org"],
         ),
@@ -166,16 +168,9 @@ class Config(Section, frozen=True, kw_only=True):
     passwords: Passwords = Passwords()
     sessions: Sessions = Sessions()
     rooms: Rooms = Rooms()
-    federation: Federation = Federation()
     limits: Limits = Limits()
-    presence: Presence = Presence()
+    compression: Compression = Compression()
     logging: Logging = Logging()
-    metrics: Metrics = Metrics()
-
-    @property
-    def base_url(self) -> str:
-        """Where clients reach this server, without a slash at the end."""
-        return (self.public_base_url or f"https://{self.server_name}").rstrip("/")
 
     @property
     def signing_key_path(self) -> Path:

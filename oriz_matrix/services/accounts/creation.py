@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from oriz_matrix.base.clock import Clock
 from oriz_matrix.protocol.errors import UserInUse
 from oriz_matrix.protocol.identifiers import UserId
+from oriz_matrix.protocol.profile_fields import DISPLAYNAME
 from oriz_matrix.services.accounts import interactive
 from oriz_matrix.services.accounts.credentials import Credentials
 from oriz_matrix.services.accounts.interactive import Proof
@@ -57,6 +58,6 @@ def store(tx: Transaction, new: NewUser, session: NewSession | None, now_ms: int
         interactive.use_up(tx, new.proof, now_ms)
     user = accounts.create(tx, new.account, now_ms)
     if new.display_name:
-        profiles.put(tx, user, profiles.DISPLAYNAME, new.display_name)
+        profiles.put(tx, user, DISPLAYNAME, new.display_name)
     if session is not None:
         sessions.create(tx, user, session)

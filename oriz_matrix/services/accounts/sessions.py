@@ -62,12 +62,13 @@ class Held(NamedTuple):
 
 
 class Sessions:
-    """The sessions of this server's users."""
+    """The sessions of this server's users; those in `unlimited` are exempt from rate limits."""
 
-    def __init__(self, db: Database, clock: Clock, ids: Ids) -> None:
+    def __init__(self, db: Database, clock: Clock, ids: Ids, unlimited: frozenset[str] = frozenset()) -> None:
         self._db = db
         self._clock = clock
         self._ids = ids
+        self._unlimited = unlimited
         self._held: LRUCache[bytes, Held] = LRUCache(HELD_TOKENS)
         self._times_forgotten = 0
         self._forgotten: dict[UserNid, int] = {}  # what was read of a user before this count is void
@@ -89,7 +90,7 @@ class Sessions:
         if session.expires_at is not None and session.expires_at <= now_ms:
             raise UnknownToken("This access token has expired", soft_logout=True)
         until = min(now_ms + HELD_MS, session.expires_at or now_ms + HELD_MS)
-        requester = _requester(session)
+        requester = _requester(session, rate_limited=session.user_id not in self._unlimited)
         self._held[token_hash] = Held(until, read_at, requester)
         await self._note_use(session, now_ms, ip)
         return requester
@@ -157,7 +158,7 @@ def refuse_suspended(requester: Requester) -> None:
         raise UserSuspended("You cannot perform this action while your account is suspended")
 
 
-def _requester(session: Session) -> Requester:
+def _requester(session: Session, *, rate_limited: bool) -> Requester:
     return Requester(
         user=session.user,
         user_id=session.user_id,
@@ -168,4 +169,5 @@ def _requester(session: Session) -> Requester:
         is_admin=session.is_admin,
         is_locked=session.is_locked,
         is_suspended=session.is_suspended,
+        rate_limited=rate_limited,
     )

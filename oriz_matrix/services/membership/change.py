@@ -21,6 +21,7 @@ from oriz_matrix.protocol.identifiers import (
     parse_room_id,
     parse_user_id,
 )
+from oriz_matrix.protocol.profile_fields import AVATAR_URL, DISPLAYNAME
 from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.membership import restricted
 from oriz_matrix.services.rooms import access
@@ -166,7 +167,7 @@ def _joined(tx: Transaction, user: UserNid) -> list[RoomId]:
 
 def member_fields(profile: Mapping[str, object]) -> dict[str, object]:
     """What of a user's profile stands in their member events."""
-    return {field: profile[field] for field in (profiles.DISPLAYNAME, profiles.AVATAR_URL) if field in profile}
+    return {field: profile[field] for field in (DISPLAYNAME, AVATAR_URL) if field in profile}
 
 
 def _of_alias(tx: Transaction, alias: RoomAlias) -> RoomId:

@@ -11,6 +11,7 @@ from oriz_matrix.protocol.identifiers import RoomId
 from oriz_matrix.protocol.visibility import Change, Sight
 from oriz_matrix.storage import events, interning, membership, room_state, rooms
 from oriz_matrix.storage.caches import RoomName, StateAt
+from oriz_matrix.storage.membership import Membership
 from oriz_matrix.storage.rooms import Room
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import FOREVER, BranchNid, Position, RoomNid, UserNid
@@ -36,12 +37,17 @@ def view(tx: Transaction, user: UserNid, room_id: RoomId) -> View:
     now = stays[-1] if stays else None
     if now is not None and now.membership == "join":
         return View(name, room, "join", room.current, FOREVER)
-    if any(stay.membership == "join" for stay in stays):
-        end = next(later.since for earlier, later in reversed(list(pairwise(stays))) if earlier.membership == "join")
+    if (end := end_of_stay(stays)) is not None:
         return View(name, room, stays[-1].membership, StateAt(room.current.branch, end), end)
     if history_visibility(current(tx, room, [HISTORY_VISIBILITY]).get(HISTORY_VISIBILITY)) == "world_readable":
         return View(name, room, now.membership if now else None, room.current, FOREVER)
     raise Forbidden("You are not in this room, or it does not exist")
+
+
+def end_of_stay(stays: Sequence[Membership]) -> Position | None:
+    """When the last stay ended of somebody who is not in the room now; None for who never was. Oldest first."""
+    ends = [later.since for earlier, later in pairwise(stays) if earlier.membership == "join" != later.membership]
+    return ends[-1] if ends else None
 
 
 def current(tx: Transaction, room: Room, keys: Sequence[StateKey]) -> dict[StateKey, Event]:

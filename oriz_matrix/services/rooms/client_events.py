@@ -42,9 +42,8 @@ class Reader(NamedTuple):
 
 def show(tx: Transaction, entries: Sequence[Entry], reader: Reader) -> list[Shown]:
     """Entries of timelines with their events and what goes with them, in the same order."""
-    needed = {entry.event for entry in entries}
-    needed |= {entry.redacted_by for entry in entries if entry.redacted_by is not None}
-    bodies = events.load(tx, needed)
+    bodies = events.load(tx, {entry.event for entry in entries})
+    redactions = events.effective(tx, [entry.redacted_by for entry in entries if entry.redacted_by is not None])
     replaced = events.effective(tx, [entry.replaces for entry in entries if entry.replaces is not None])
     own = [entry.event for entry in entries if entry.sender == reader.user]
     called = transactions.of_events(tx, reader.device, own) if own and reader.device is not None else {}
@@ -52,7 +51,7 @@ def show(tx: Transaction, entries: Sequence[Entry], reader: Reader) -> list[Show
         Shown(
             entry,
             bodies[entry.event],
-            redaction=None if entry.redacted_by is None else bodies[entry.redacted_by],
+            redaction=None if entry.redacted_by is None else redactions[entry.redacted_by],
             replaced=None if entry.replaces is None else replaced.get(entry.replaces),
             txn_id=called.get(entry.event),
         )

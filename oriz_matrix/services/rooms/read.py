@@ -64,11 +64,14 @@ class MembersRequest(NamedTuple):
 class Read:
     """Reads rooms for local users. Everything raises Forbidden for who may not look into the room."""
 
-    def __init__(self, db: Database, changes: Changes, client_events: ClientEvents, clock: Clock) -> None:
+    def __init__(
+        self, db: Database, changes: Changes, client_events: ClientEvents, clock: Clock, event_page: int
+    ) -> None:
         self._db = db
         self._changes = changes
         self._client_events = client_events
         self._clock = clock
+        self._event_page = event_page
 
     async def event(self, requester: Requester, room_id: RoomId, event_id: EventId) -> msgspec.Raw:
         """One event. Raises NotFound also where the reader may not see it."""
@@ -93,7 +96,8 @@ class Read:
         return self._fragments([one for one in shown if wanted.allows(one.event)])
 
     async def messages(self, requester: Requester, room_id: RoomId, request: PageRequest) -> dict[str, Any]:
-        """A page of history in the form of /messages."""
+        """A page of history in the form of /messages, at most as long as the operator allows."""
+        request = request._replace(limit=min(request.limit, self._event_page))
         upto = await self._changes.catch_up()
         page = await self._db.read(_messages, requester, room_id, request, upto)
         answer: dict[str, Any] = {"start": str(page.start), "chunk": self._fragments(page.chunk)}
@@ -178,7 +182,7 @@ def _messages(tx: Transaction, requester: Requester, room_id: RoomId, request: P
         entries = walk(tx, view, place, stop)
         more = len(entries) == CHUNK
         looked_at += len(entries)
-        bodies = events.load(tx, [entry.event for entry in entries])
+        bodies = events.effective(tx, [entry.event for entry in entries])
         for entry in entries:
             place = before(entry.position, entry.back) if request.backwards else PageToken(entry.position, entry.back)
             event = bodies[entry.event]
@@ -218,4 +222,4 @@ def check_limit(limit: int) -> int:
     """The limit of a page. Raises InvalidParam for what is below one."""
     if limit < 1:
         raise InvalidParam("limit: must be at least 1")
-    return min(limit, 1000)
+    return limit

@@ -1,14 +1,14 @@
-"""What goes with the rooms of a sync answer: receipts and typing, account data, counts, summaries."""
+"""What goes with the rooms of a sync answer: receipts and typing, account data, counts."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from oriz_matrix.protocol.identifiers import UserId
-from oriz_matrix.services.sync.rooms import SyncRoom
+from oriz_matrix.services.sync.sync_room import SyncRoom
 from oriz_matrix.services.sync.window import Window
-from oriz_matrix.storage import account_data, interning, membership, receipts, typing, unread
+from oriz_matrix.storage import account_data, interning, receipts, typing, unread
 from oriz_matrix.storage.account_data import AccountData
-from oriz_matrix.storage.rooms import Room
+from oriz_matrix.storage.receipts import Receipt
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import Position, RoomNid
 from oriz_matrix.storage.unread import Counts
@@ -16,36 +16,38 @@ from oriz_matrix.storage.unread import Counts
 COUNTING = ("event", "receipt", "private receipt")
 
 
-class Summary(NamedTuple):
-    """Who is in a room: counts, and the first few others by whom a client can name it."""
-
-    heroes: Sequence[UserId]
-    joined: int
-    invited: int
-
-
-def receipt_events(tx: Transaction, window: Window, found: Sequence[SyncRoom]) -> dict[RoomNid, dict[str, Any]]:
-    """By room, the content of m.receipt: all receipts for a room that is new to the client, else the newer ones."""
-    wanted = window.filter.room.ephemeral
-    if not wanted.allows_type("m.receipt"):
+def receipt_events(tx: Transaction, window: Window, found: Sequence[SyncRoom]) -> dict[RoomNid, list[dict[str, Any]]]:
+    """By room, the contents of m.receipt: all receipts for a room that is new to the client, else the newer ones."""
+    if not window.filter.room.ephemeral.allows("m.receipt", None):
         return {}
     fresh = [room.room.nid for room in found if room.fresh]
     known = [r.room.nid for r in found if not r.fresh and window.touched.may(r.room.nid, "receipt", "private receipt")]
     rows = receipts.changed(tx, fresh, Position(0), window.reader.user) if fresh else []
     rows += receipts.changed(tx, known, window.after, window.reader.user) if known else []
     names = interning.user_ids(tx, {row.user for row in rows})
-    contents: dict[RoomNid, dict[str, Any]] = {}
+    contents: dict[RoomNid, list[dict[str, Any]]] = {}
     for row in rows:
-        by_user = contents.setdefault(row.room, {}).setdefault(row.event_id, {}).setdefault(row.kind, {})
-        # One user may hold an unthreaded and several threaded receipts at one event, but the format has place for one.
-        thread = {"thread_id": row.thread} if row.thread else {}
-        by_user[names[row.user]] = {"ts": row.ts, **thread}
+        _add_receipt(contents.setdefault(row.room, []), row, names[row.user])
     return contents
+
+
+def _add_receipt(contents: list[dict[str, Any]], row: Receipt, user: UserId) -> None:
+    """Puts a receipt into the first content that has place for it.
+
+    One user may hold an unthreaded and several threaded receipts at one event, and the format has place for one, so the
+    others go into further events (traps.md 52).
+    """
+    thread = {"thread_id": row.thread} if row.thread else {}
+    content = next((c for c in contents if user not in c.get(row.event_id, {}).get(row.kind, {})), None)
+    if content is None:
+        content = {}
+        contents.append(content)
+    content.setdefault(row.event_id, {}).setdefault(row.kind, {})[user] = {"ts": row.ts, **thread}
 
 
 def typing_events(tx: Transaction, window: Window, found: Sequence[SyncRoom]) -> dict[RoomNid, dict[str, Any]]:
     """By room in which somebody began or stopped, the content of m.typing; of new rooms only where somebody types."""
-    if not window.filter.room.ephemeral.allows_type("m.typing"):
+    if not window.filter.room.ephemeral.allows("m.typing", None):
         return {}
     fresh = {room.room.nid for room in found if room.fresh}
     known = [room.room.nid for room in found if not room.fresh and window.touched.may(room.room.nid, "typing")]
@@ -58,38 +60,32 @@ def typing_events(tx: Transaction, window: Window, found: Sequence[SyncRoom]) ->
     return {room: {"user_ids": [names[user] for user in now.get(room, [])]} for room in shown}
 
 
-def account_data_of(tx: Transaction, window: Window) -> Mapping[RoomNid, Sequence[AccountData]]:
-    """By room (`GLOBAL` is the account), what is new of the reader's account data; everything in a first sync."""
+def account_data_of(
+    tx: Transaction, window: Window, found: Sequence[SyncRoom]
+) -> Mapping[RoomNid, Sequence[AccountData]]:
+    """By room (`GLOBAL` is the account), what is new of the reader's account data; everything in a first sync, and of a
+    room that is new to the client."""
     if window.since is None or window.full_state:
         rows = account_data.of_user(tx, window.reader.user)
+    elif fresh := {room.room.nid for room in found if room.fresh}:
+        rows = [row for row in account_data.of_user(tx, window.reader.user) if row.room in fresh]
+        changed = account_data.changed(tx, window.reader.user, window.since, window.upto)
+        rows += [row for row in changed if row.room not in fresh]
     elif window.touched.rooms is None or any("account data" in kinds for kinds in window.touched.rooms.values()):
         rows = account_data.changed(tx, window.reader.user, window.since, window.upto)
     else:
         rows = []
-    found: dict[RoomNid, list[AccountData]] = {}
+    by_room: dict[RoomNid, list[AccountData]] = {}
     for row in rows:
-        found.setdefault(row.room, []).append(row)
-    return found
+        by_room.setdefault(row.room, []).append(row)
+    return by_room
 
 
 def counts(tx: Transaction, window: Window, found: Sequence[SyncRoom]) -> dict[RoomNid, Counts]:
     """By room that may have changed, what is unread for the reader."""
     user = window.reader.user
-    return {
-        room.room.nid: unread.counts(tx, room.room.nid, room.room.unread, [user], window.upto)[user]
-        for room in found
-        if room.fresh or window.touched.may(room.room.nid, *COUNTING)
+    heads = {
+        room.room.nid: room.room.unread for room in found if room.fresh or window.touched.may(room.room.nid, *COUNTING)
     }
-
-
-def summaries(tx: Transaction, window: Window, found: Sequence[SyncRoom]) -> dict[RoomNid, Summary]:
-    """By room whose members changed, its summary (client-server API, "Syncing", RoomSummary)."""
-    return {room.room.nid: _summary(tx, window, room.room) for room in found if room.members_changed}
-
-
-def _summary(tx: Transaction, window: Window, room: Room) -> Summary:
-    heroes = membership.heroes(tx, room.nid, window.reader.user, ("join", "invite"), window.upto)
-    if not heroes:
-        heroes = membership.heroes(tx, room.nid, window.reader.user, ("leave", "ban"), window.upto)
-    names = interning.user_ids(tx, heroes)
-    return Summary([names[hero] for hero in heroes], room.joined, room.invited)
+    counted = unread.counts(tx, [(nid, user) for nid in heads], heads, window.upto)
+    return {room: count for (room, _), count in counted.items()}

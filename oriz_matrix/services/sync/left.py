@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from oriz_matrix.protocol.tokens import before
 from oriz_matrix.services.rooms import access
 from oriz_matrix.services.rooms.client_events import show_events
-from oriz_matrix.services.sync.rooms import SyncRoom, candidates, fill, passes
+from oriz_matrix.services.sync.rooms import candidates, fill
+from oriz_matrix.services.sync.sync_room import SyncRoom
+from oriz_matrix.services.sync.timelines import Seen, passes
 from oriz_matrix.services.sync.window import Window
 from oriz_matrix.storage import membership
 from oriz_matrix.storage.membership import Membership
@@ -34,7 +36,7 @@ def _fill(tx: Transaction, window: Window, room: SyncRoom) -> None:
     end = access.end_of_stay(past)
     if end is not None and end > window.after:
         room.fresh = _membership_at(past, window.after) != "join"
-        fill(tx, window, room, end, access.sight(tx, window.reader.user, room.room))
+        fill(tx, window, end, [Seen(room, access.sight(tx, window.reader.user, room.room))])
     else:
         room.prev_batch = before(room.stay.since, 0)
     if end != room.stay.since:

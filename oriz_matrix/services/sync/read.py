@@ -6,8 +6,8 @@ from typing import Any
 
 from oriz_matrix.protocol.identifiers import RoomId
 from oriz_matrix.services.sync import extras, rooms
-from oriz_matrix.services.sync.extras import Summary
-from oriz_matrix.services.sync.rooms import SyncRoom
+from oriz_matrix.services.sync.left import left
+from oriz_matrix.services.sync.sync_room import SyncRoom
 from oriz_matrix.services.sync.window import Window
 from oriz_matrix.storage import push_rules
 from oriz_matrix.storage.account_data import AccountData
@@ -25,11 +25,10 @@ class SyncData:
     left: Sequence[SyncRoom]
     invited: Mapping[RoomId, bytes]
     knocked: Mapping[RoomId, bytes]
-    receipts: Mapping[RoomNid, Mapping[str, Any]]
+    receipts: Mapping[RoomNid, Sequence[Mapping[str, Any]]]
     typing: Mapping[RoomNid, Mapping[str, Any]]
     account_data: Mapping[RoomNid, Sequence[AccountData]]
     counts: Mapping[RoomNid, Counts]
-    summaries: Mapping[RoomNid, Summary]
     push_rules: bytes | None
     has_push_rules: bool
 
@@ -37,18 +36,16 @@ class SyncData:
 def read(tx: Transaction, window: Window, stays: Sequence[Membership]) -> SyncData:
     """Reads the window; `stays` are the reader's memberships as of its end."""
     joined = rooms.joined(tx, window, stays)
-    left = rooms.left(tx, window, stays)
     stored = push_rules.of_users(tx, [window.reader.user]).get(window.reader.user)
     return SyncData(
         joined=joined,
-        left=left,
+        left=left(tx, window, stays),
         invited=rooms.invited(tx, window, stays, "invite"),
         knocked=rooms.invited(tx, window, stays, "knock"),
         receipts=extras.receipt_events(tx, window, joined),
         typing=extras.typing_events(tx, window, joined),
-        account_data=extras.account_data_of(tx, window),
+        account_data=extras.account_data_of(tx, window, joined),
         counts=extras.counts(tx, window, joined),
-        summaries=extras.summaries(tx, window, joined),
         push_rules=stored.changes if stored is not None else None,
         has_push_rules=window.since is None or (stored is not None and stored.position > window.since),
     )

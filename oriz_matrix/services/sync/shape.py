@@ -5,13 +5,14 @@ from typing import Any
 
 import msgspec
 
+from oriz_matrix.protocol.events import redacted
 from oriz_matrix.protocol.filters import EventFilter, Filter
 from oriz_matrix.protocol.identifiers import UserId
 from oriz_matrix.protocol.push.rules import UserRules, merge, to_json
 from oriz_matrix.services.rooms.client_events import ClientEvents, Shown
-from oriz_matrix.services.sync.extras import Summary
 from oriz_matrix.services.sync.read import SyncData
-from oriz_matrix.services.sync.rooms import SyncRoom
+from oriz_matrix.services.sync.summaries import Summary
+from oriz_matrix.services.sync.sync_room import SyncRoom
 from oriz_matrix.services.sync.window import Window
 from oriz_matrix.storage.account_data import GLOBAL, AccountData
 
@@ -50,9 +51,8 @@ class Shaper:
         """One joined room; empty where there is nothing to say of it."""
         nid = room.room.nid
         ephemeral = self._ephemeral(room)
-        account_data = self._account_data(self._data.account_data.get(nid, ()), self._filter.room.account_data)
+        account_data = self._room_account_data(room)
         counts = self._data.counts.get(nid)
-        summary = self._data.summaries.get(nid)
         if not (room.fresh or room.timeline or room.limited or room.state or ephemeral or account_data or counts):
             return {}
         shaped = self._events(room)
@@ -63,7 +63,7 @@ class Shaper:
                 "notification_count": counts.notifications,
                 "highlight_count": counts.highlights,
             }
-        shaped["summary"] = summary_json(summary)
+        shaped["summary"] = summary_json(room.summary)
         return shaped
 
     def _left(self, room: SyncRoom) -> Json:
@@ -78,19 +78,27 @@ class Shaper:
 
     def _event(self, shown: Shown) -> Any:
         if self._filter.event_format == "federation":
-            return self._filter.project({**shown.event.pdu, "event_id": shown.event.event_id})
+            event = shown.event if shown.redaction is None else redacted(shown.event)
+            return self._filter.project({**event.pdu, "event_id": event.event_id})
         fragment = self._client_events.fragment(shown, self._window.now_ms, with_room=False)
         if self._filter.event_fields is None:
             return fragment
         return self._filter.project(msgspec.json.decode(fragment))
 
     def _ephemeral(self, room: SyncRoom) -> list[Json]:
-        found = []
-        if (content := self._data.receipts.get(room.room.nid)) is not None:
-            found.append({"type": "m.receipt", "content": content})
+        if not self._filter.room.ephemeral.allows_room(room.room_id):
+            return []
+        found: list[Json] = [
+            {"type": "m.receipt", "content": content} for content in self._data.receipts.get(room.room.nid, ())
+        ]
         if (content := self._data.typing.get(room.room.nid)) is not None:
             found.append({"type": "m.typing", "content": content})
         return found
+
+    def _room_account_data(self, room: SyncRoom) -> list[Json]:
+        wanted = self._filter.room.account_data
+        rows = self._data.account_data.get(room.room.nid, ()) if wanted.allows_room(room.room_id) else ()
+        return self._account_data(rows, wanted)
 
     def _account_data(self, rows: Sequence[AccountData], wanted: EventFilter) -> list[Json]:
         return [

@@ -18,9 +18,10 @@ from oriz_matrix.protocol.filters import RoomFilter
 from oriz_matrix.protocol.identifiers import RoomId, UserId
 from oriz_matrix.services.rooms.client_events import ClientEvents, Reader
 from oriz_matrix.services.sync import extras, rooms
-from oriz_matrix.services.sync.extras import COUNTING, Summary
+from oriz_matrix.services.sync.extras import COUNTING
 from oriz_matrix.services.sync.read import SyncData
 from oriz_matrix.services.sync.shape import Shaper, summary_json
+from oriz_matrix.services.sync.summaries import Summary
 from oriz_matrix.services.sync.window import Window
 from oriz_matrix.storage import unread
 from oriz_matrix.storage.database import Database
@@ -70,7 +71,7 @@ class Shared:
             return None
         found: dict[str, Any] = {}
         for part, counts in await asyncio.gather(*(self._ask(key, window) for key in keys)):
-            if window.reader.user in part.senders:
+            if window.reader.user in part.senders or _is_alone(part, user_id):
                 return None
             if part.json is not None:
                 found[part.room_id] = msgspec.Raw(part.json + _tail(part, counts, user_id))
@@ -94,7 +95,7 @@ class Shared:
         if part is not None:
             if not users:
                 return part, {}
-            return part, await self._db.read(unread.counts, key.room, part.head, users, key.upto)
+            return part, await self._db.read(_count, key.room, part.head, users, key.upto)
         common = replace(window, reader=NOBODY, since=key.after, upto=key.upto)
         data, counts = await self._db.read(_room, common, key.room, users)
         part = self._parts[key] = self._shape(common, data)
@@ -111,8 +112,13 @@ class Shared:
             json=_encode(shaped)[:-1] if shaped else None,
             senders=frozenset(shown.entry.sender for shown in room.timeline),
             head=room.room.unread,
-            summary=data.summaries.get(room.room.nid),
+            summary=room.summary,
         )
+
+
+def _is_alone(part: _Part, user_id: UserId) -> bool:
+    """Whether the reader is the only one in the room: their heroes are then those who left."""
+    return part.summary is not None and list(part.summary.heroes) == [user_id]
 
 
 class _Asked(NamedTuple):
@@ -151,11 +157,15 @@ def _room(
         typing=extras.typing_events(tx, window, [room]),
         account_data={},
         counts={},
-        summaries=extras.summaries(tx, window, [room]),
         push_rules=None,
         has_push_rules=False,
     )
-    return data, unread.counts(tx, nid, room.room.unread, users, window.upto)
+    return data, _count(tx, nid, room.room.unread, users, window.upto)
+
+
+def _count(tx: Transaction, nid: RoomNid, head: int, users: Sequence[UserNid], upto: Position) -> dict[UserNid, Counts]:
+    counted = unread.counts(tx, [(nid, user) for user in users], {nid: head}, upto)
+    return {user: counts for (_, user), counts in counted.items()}
 
 
 def _tail(part: _Part, counts: Counts | None, user_id: UserId) -> bytes:

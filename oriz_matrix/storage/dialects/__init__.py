@@ -18,6 +18,9 @@ class Session(Connection, Protocol):
     def transaction(self) -> AbstractContextManager[None]:
         """Commits at the end, or rolls back."""
 
+    def tables(self) -> list[str]:
+        """The names of all tables, those of the schema's own record too."""
+
     def raise_positions(self, at_least: int) -> None:
         """Never gives out a position up to `at_least` again, and records what was skipped."""
 
@@ -30,6 +33,9 @@ class Dialect(Protocol):
 
     def session(self) -> AbstractContextManager[Session]:
         """A connection of its own that holds the lock of schema steps."""
+
+    def look(self) -> AbstractContextManager[Session]:
+        """A connection of its own that sees one state of the database, holds no lock and can change nothing."""
 
     def start(self) -> None:
         """Starts the storage threads."""

@@ -9,21 +9,21 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import lru_cache
 from typing import Any, LiteralString, cast
 
 import psycopg
 from psycopg.errors import DeadlockDetected, SerializationFailure, UniqueViolation
-from psycopg.types.numeric import Int8BinaryDumper
+from psycopg.types.numeric import Int8, Int8BinaryDumper
 
 from oriz_matrix.storage.caches import Caches
 from oriz_matrix.storage.dialects import Done
 from oriz_matrix.storage.dialects.threads import Threads
 from oriz_matrix.storage.errors import DatabaseUnavailable, Duplicate
 from oriz_matrix.storage.transaction import Row, Transaction
-from oriz_matrix.storage.types import Position
+from oriz_matrix.storage.types import Position, Sizes, TableSize
 
 MARK_SPACE = 0x4F52 << 48
 """The keys of the advisory locks that are low-water marks: the high 16 bits are ours, the low 48 bits the mark."""
@@ -32,6 +32,8 @@ ATTEMPTS = 5
 SETTINGS = "-c idle_in_transaction_session_timeout=60000 -c statement_timeout=120000"
 _ANY = re.compile(r"= ANY\(:(\w+)\)")
 _EACH = re.compile(r"EACH\(:(\w+)\)")
+_PAIRS = re.compile(r"PAIRS\(:(\w+)\)")
+PAIRS = r"unnest(CAST(:\1_first AS BIGINT[]), CAST(:\1_second AS BIGINT[])) AS pairs(first, second)"
 _PLACEHOLDER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 
 # The numbers put into these two are constants of this file.
@@ -81,16 +83,26 @@ MESSAGE: LiteralString = f"""
         rooms.unread
 """  # noqa: S608
 
+SIZES = """
+    SELECT relname, pg_total_relation_size(oid), pg_indexes_size(oid) FROM pg_class
+    WHERE relkind = 'r' AND relnamespace = CAST(current_schema() AS regnamespace)
+"""
+
 READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 WRITE = b"BEGIN"
 
 
 @lru_cache(maxsize=2048)
-def _translate(sql: str) -> tuple[str, tuple[str, ...]]:
-    """The statement with psycopg's placeholders, and the names of the parameters that are lists."""
-    lists = (*_ANY.findall(sql), *_EACH.findall(sql))
+def _translate(sql: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """The statement with psycopg's placeholders, and the names of the parameters that are lists, and lists of pairs."""
+    lists, pairs = (*_ANY.findall(sql), *_EACH.findall(sql)), tuple(_PAIRS.findall(sql))
     sql = _EACH.sub(r"unnest(CAST(:\1 AS BIGINT[])) AS each(value)", sql.replace("%", "%%"))
-    return _PLACEHOLDER.sub(r"%(\1)s", sql), lists
+    return _PLACEHOLDER.sub(r"%(\1)s", _PAIRS.sub(PAIRS, sql)), lists, pairs
+
+
+def _array(values: Iterable[Any]) -> list[Any]:
+    """A list as psycopg takes it: numbers as BIGINT, whose size it would guess from the first list of the statement."""
+    return [Int8(value) if type(value) is int else value for value in values]
 
 
 class PostgresConnection:
@@ -107,9 +119,12 @@ class PostgresConnection:
         """Whether COMMIT was sent and not answered: nobody knows whether it happened."""
 
     def _execute(self, sql: str, parameters: Mapping[str, Any]) -> None:
-        text, lists = _translate(sql)
-        if lists:  # psycopg would make a composite value of a tuple
-            parameters = {**parameters, **{name: list(parameters[name]) for name in lists}}
+        text, lists, pairs = _translate(sql)
+        if lists:
+            parameters = {**parameters, **{name: _array(parameters[name]) for name in lists}}
+        for name in pairs:
+            first, second = zip(*parameters[name], strict=True) if parameters[name] else ((), ())
+            parameters = {**parameters, f"{name}_first": _array(first), f"{name}_second": _array(second)}
         try:
             self._cursor.execute(cast("Any", text), parameters)
         except UniqueViolation as error:
@@ -138,6 +153,19 @@ class PostgresConnection:
     def settled(self) -> Position:
         """Outside a transaction: what is at or below it is visible to every snapshot that is taken later."""
         return Position(self.rows(SETTLED, {})[0][0])
+
+    def tables(self) -> list[str]:
+        return [
+            name for (name,) in self.rows("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()", {})
+        ]
+
+    def sizes(self) -> Sizes:
+        tables = [
+            TableSize(name, self.rows(f"SELECT count(*) FROM {name}", {})[0][0], total, indexes)  # noqa: S608
+            for name, total, indexes in self.rows(SIZES, {})
+        ]
+        [(total,)] = self.rows("SELECT pg_database_size(current_database())", {})
+        return Sizes(tables, total, free=0, log=0, estimated=False)
 
     def raise_positions(self, at_least: int) -> None:
         # Takes the sequence's own lock: nobody draws from here to the commit, so that setval cannot lead back.
@@ -204,12 +232,23 @@ class Postgres:
 
     @contextmanager
     def session(self) -> Iterator[PostgresConnection]:
+        with self._by_hand() as connection:
+            connection.run("SELECT pg_advisory_lock(:key)", {"key": SCHEMA_LOCK})
+            yield connection
+
+    @contextmanager
+    def look(self) -> Iterator[PostgresConnection]:
+        with self._by_hand() as connection, connection.begun(READ):
+            connection.run("SET LOCAL statement_timeout = 0", {})
+            yield connection
+
+    @contextmanager
+    def _by_hand(self) -> Iterator[PostgresConnection]:
         try:
             connection = PostgresConnection(self._url)
         except psycopg.Error as error:
             raise DatabaseUnavailable(f"cannot connect to the database: {error}") from error
         try:
-            connection.run("SELECT pg_advisory_lock(:key)", {"key": SCHEMA_LOCK})
             yield connection
         except psycopg.Error as error:
             raise _meaning(error) from error

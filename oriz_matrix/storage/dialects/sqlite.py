@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, LiteralString
 
 from oriz_matrix.storage.caches import Caches
-from oriz_matrix.storage.dialects import Done
+from oriz_matrix.storage.dialects import Done, sqlite_sizes
 from oriz_matrix.storage.dialects.threads import Threads
 from oriz_matrix.storage.errors import DatabaseUnavailable, Duplicate
 from oriz_matrix.storage.transaction import Row, Transaction
-from oriz_matrix.storage.types import Position
+from oriz_matrix.storage.types import Position, Sizes
 
 BUSY_SECONDS = 30
 GROUP = 64  # writes in one commit
@@ -32,6 +32,10 @@ PRAGMAS = (
 )
 _ANY = re.compile(r"= ANY\(:(\w+)\)")
 _EACH = re.compile(r"EACH\(:(\w+)\)")
+_PAIRS = re.compile(r"PAIRS\(:(\w+)\)")
+PAIRS = r"""
+    (SELECT json_extract(value, '$[0]') AS first, json_extract(value, '$[1]') AS second FROM json_each(:\1)) AS pairs
+"""
 _FOR_UPDATE = re.compile(r"\s+FOR UPDATE( SKIP LOCKED)?\b")
 _UNIQUE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
 
@@ -42,9 +46,9 @@ Read = tuple[Callable[[Any], Any], Done]
 @lru_cache(maxsize=2048)
 def _translate(sql: str) -> tuple[str, tuple[str, ...]]:
     """The statement in SQLite's words, and the names of the parameters that are lists."""
-    lists = (*_ANY.findall(sql), *_EACH.findall(sql))
+    lists = (*_ANY.findall(sql), *_EACH.findall(sql), *_PAIRS.findall(sql))
     sql = _ANY.sub(r"IN (SELECT value FROM json_each(:\1))", _EACH.sub(r"json_each(:\1)", sql))
-    return _FOR_UPDATE.sub("", sql), lists
+    return _FOR_UPDATE.sub("", _PAIRS.sub(PAIRS, sql)), lists
 
 
 class SqliteConnection:
@@ -95,6 +99,12 @@ class SqliteConnection:
     def settled(self) -> Position:
         """In a transaction: the counter that its snapshot shows. Only committed draws can be seen."""
         return Position(self._db.execute("SELECT last_value FROM positions").fetchone()[0])
+
+    def tables(self) -> list[str]:
+        return sqlite_sizes.tables(self)
+
+    def sizes(self) -> Sizes:
+        return sqlite_sizes.read(self)
 
     def raise_positions(self, at_least: int) -> None:
         last = self.settled()
@@ -186,6 +196,13 @@ class Sqlite:
             raise _meaning(error) from error
         finally:
             connection.close()
+
+    @contextmanager
+    def look(self) -> Iterator[SqliteConnection]:
+        with self.session() as connection:
+            connection.run("PRAGMA query_only=ON", {})
+            with connection.snapshot():
+                yield connection
 
     def read(self, job: Callable[[Transaction], Any], done: Done, *, is_single: bool) -> None:
         def run(connection: SqliteConnection) -> Any:

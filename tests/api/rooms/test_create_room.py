@@ -15,6 +15,9 @@ PRESETS = {
 }
 
 
+JOIN = {"membership": "join"}
+
+
 async def contents(user: User, room: str) -> dict[str, Any]:
     """The room's state with an empty key: contents by type."""
     state = await user.whole_state(room)
@@ -93,7 +96,12 @@ async def test_everything_asked_for_stands_in_the_room_in_the_specified_order(ho
         room_alias_name="tea",
         invite=[bob.id],
         is_direct=True,
-        creation_content={"m.federate": False, "creator": "@mallory:example.org", "room_version": "1", "type": "m.space"},
+        creation_content={
+            "m.federate": False,
+            "creator": "@mallory:example.org",
+            "room_version": "1",
+            "type": "m.space",
+        },
         initial_state=[
             {"type": "m.room.history_visibility", "content": {"history_visibility": "invited"}},
             {"type": "org.example.kettle", "state_key": "left", "content": {"on": True}},
@@ -131,7 +139,11 @@ async def test_power_levels_are_overridden_key_by_key(home: Home) -> None:
     alice = await home.user("alice")
     room = await alice.create_room(
         room_version="11",
-        power_level_content_override={"events_default": 10, "users": {alice.id: 100, "@bob:example.org": 10}, "invite": 7},
+        power_level_content_override={
+            "events_default": 10,
+            "users": {alice.id: 100, "@bob:example.org": 10},
+            "invite": 7,
+        },
     )
     levels = await alice.state(room, "m.room.power_levels")
     assert (levels["events_default"], levels["invite"], levels["state_default"]) == (10, 7, 50)
@@ -175,7 +187,7 @@ async def test_trap_24_rooms_made_by_one_user_in_one_millisecond_are_different(t
         ({"initial_state": [{"type": "m.room.topic", "content": []}]}, "M_BAD_JSON", "content"),
         ({"initial_state": [{"type": "m.room.create", "content": {}}]}, "M_INVALID_PARAM", "m.room.create"),
         ({"initial_state": [{"type": "a", "content": {"x": 1.5}}]}, "M_BAD_JSON", ""),
-        ({"initial_state": [{"type": "m.room.member", "state_key": "@b:example.org", "content": {"membership": "join"}}]},
+        ({"initial_state": [{"type": "m.room.member", "state_key": "@b:example.org", "content": JOIN}]},
          "M_INVALID_ROOM_STATE", "m.room.member"),
         ({"initial_state": [{"type": "m.room.power_levels", "content": {"users": {"@alice:example.org": 0}}}],
           "room_version": "11"}, "M_INVALID_ROOM_STATE", ""),

@@ -135,7 +135,7 @@ async def test_filters(home: Home, wanted: Json, said: str) -> None:
     room, _ = await room_with(alice, "a")
     await bob.join(room)
     await bob.say(room, "b")
-    await alice.say(room, "c", url="mxc://example.org/c")
+    await alice.say(room, "c", more={"url": "mxc://example.org/c"})
     assert texts(await alice.history(room, "f", filter=wanted)) == list(said)
     assert texts(await alice.history(room, "b", filter=wanted, limit=1)) == list(said)[::-1]
 

@@ -30,7 +30,7 @@ async def test_threads_of_receipts(home: Home) -> None:
     room = await alice.create_room()
     root = await alice.say(room, "root")
     relation = {"m.relates_to": {"rel_type": "m.thread", "event_id": root}}
-    answer = await alice.say(room, "answer", **relation)
+    answer = await alice.say(room, "answer", more=relation)
     reaction = await alice.send(
         room, "m.reaction", {"m.relates_to": {"rel_type": "m.annotation", "event_id": answer, "key": "+"}}
     )
@@ -94,10 +94,10 @@ async def test_typing_that_says_nothing(home: Home, body: object) -> None:
         await alice.in_room(room, "PUT", f"typing/{alice.id}", body)
 
 
-@pytest.mark.parametrize("timeout", [-5, 0, 2**53, 10**25])
-async def test_odd_timeouts(home: Home, timeout: int) -> None:
+@pytest.mark.parametrize("milliseconds", [-5, 0, 2**53, 10**25])
+async def test_odd_timeouts(home: Home, milliseconds: int) -> None:
     alice = await home.user("alice")
     room = await alice.create_room()
     await alice.sync()
-    await alice.type(room, timeout)
-    assert (await alice.sync()).joined(room).typing == ([alice.id] if timeout > 0 else None)
+    await alice.type(room, milliseconds)
+    assert (await alice.sync()).joined(room).typing == ([alice.id] if milliseconds > 0 else None)

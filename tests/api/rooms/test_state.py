@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.homeserver import Home, refused
+from tests.support.homeserver import Home, Json, refused
 
 
 async def test_what_is_put_can_be_got(home: Home) -> None:
@@ -103,21 +103,23 @@ async def test_aliases_must_lead_to_the_room(home: Home) -> None:
     alice = await home.user("alice")
     room = await alice.create_room(room_alias_name="tea")
     other = await alice.create_room(room_alias_name="coffee")
-    for content in (
+    leading_elsewhere: list[Json] = [
         {"alias": "#coffee:example.org"},
         {"alias": "#nothing:example.org"},
         {"alias": "#tea:example.org", "alt_aliases": ["#coffee:example.org"]},
         {"alias": "#tea:elsewhere.example"},
-    ):
+    ]
+    for content in leading_elsewhere:
         with refused(400, "M_BAD_ALIAS"):
             await alice.set_state(room, "m.room.canonical_alias", content)
-    for content in (
+    malformed: list[Json] = [
         {"alias": "tea"},
         {"alias": 5},
         {"alt_aliases": ["tea"]},
         {"alt_aliases": "#tea:example.org"},
         {"alt_aliases": [5]},
-    ):
+    ]
+    for content in malformed:
         with refused(400, "M_INVALID_PARAM", "alias"):
             await alice.set_state(room, "m.room.canonical_alias", content)
     await alice.set_state(room, "m.room.canonical_alias", {"alias": "", "alt_aliases": ["#tea:example.org"]})

@@ -1,0 +1,98 @@
+"""The state of rooms in a sync answer: what a client needs before the timeline of each.
+
+That is the whole state there for a room that is new to the client, else what changed since it last asked. State that
+changed without an event in the timeline (by a resolution, or by one that the filter drops) goes with it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from oriz_matrix.protocol.events import StateKey
+from oriz_matrix.services.sync.summaries import summary
+from oriz_matrix.services.sync.sync_room import SyncRoom
+from oriz_matrix.services.sync.window import Window
+from oriz_matrix.storage import interning, room_state
+from oriz_matrix.storage.caches import StateAt
+from oriz_matrix.storage.room_state import State
+from oriz_matrix.storage.timeline import Entry
+from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.types import BranchNid, EventNid, Position, StateKeyNid, UserNid
+
+MEMBER = "m.room.member"
+
+
+class _Room(NamedTuple):
+    """A room, the events of its timeline, and the state just before them."""
+
+    room: SyncRoom
+    entries: Sequence[Entry]
+    start: StateAt
+
+
+def states(
+    tx: Transaction, window: Window, upto: Position, rooms: Sequence[tuple[SyncRoom, Sequence[Entry]]]
+) -> list[set[EventNid]]:
+    """The state events of several rooms with their timelines; sets the rooms' summaries where members changed."""
+    found = [_room(room, entries, upto) for room, entries in rooms]
+    lazy = window.filter.room.state.lazy_load_members
+    whole = room_state.at_each(tx, [one.start for one in found if one.room.fresh], MEMBER if lazy else "")
+    after = [StateAt(one.start.branch, max(one.start.position, window.after)) for one in found if one.entries]
+    later = room_state.changes_each(tx, after, upto) if after else {}
+    chosen = [_one(tx, window, one, whole.get(one.start.branch), later.get(one.start.branch, {})) for one in found]
+    members = _members(tx, found, window.reader.user) if lazy else {}
+    return [
+        set(state.values()) | (members.get(one.start.branch, set()) - _in_timeline(one.entries))
+        for one, state in zip(found, chosen, strict=True)
+    ]
+
+
+def _room(room: SyncRoom, entries: Sequence[Entry], upto: Position) -> _Room:
+    start = Position(entries[0].position - 1) if entries else upto
+    return _Room(room, entries, StateAt(room.room.current.branch, start))
+
+
+def _one(tx: Transaction, window: Window, one: _Room, whole: State | None, later: State) -> State:
+    """The state of one room, without what lazily loaded members add; `whole` is it for a room new to the client."""
+    trunk, start = one.start
+    if whole is not None:
+        found = whole
+    elif start > window.after:
+        found = _present(room_state.changes(tx, trunk, window.after, start))
+    else:
+        found = {}
+    keys = {*found, *later}
+    if one.room.fresh or any(kind == MEMBER for kind, _ in interning.state_keys(tx, keys).values()):
+        one.room.summary = summary(tx, window, one.room.room)
+    in_timeline = _in_timeline(one.entries)
+    return found | {key: event for key, event in later.items() if event not in in_timeline}
+
+
+def _present(changed: Mapping[StateKeyNid, EventNid | None]) -> State:
+    return {key: event for key, event in changed.items() if event is not None}
+
+
+def _in_timeline(entries: Sequence[Entry]) -> set[EventNid]:
+    return {entry.event for entry in entries}
+
+
+def _members(tx: Transaction, rooms: Sequence[_Room], reader: UserNid) -> dict[BranchNid, set[EventNid]]:
+    """By room, the member events that a client with lazily loaded members needs: of who sent the timeline's events, of
+    the heroes, and in a room that is new to the client its reader's.
+
+    They are sent again with every answer, so that an answer which never arrived takes nothing away (traps.md 50).
+    """
+    names = interning.user_ids(tx, {reader, *(entry.sender for one in rooms for entry in one.entries)})
+    wanted: dict[BranchNid, set[StateKey]] = {}
+    for one in rooms:
+        needed = {names[entry.sender] for entry in one.entries}
+        if one.room.summary is not None:
+            needed.update(one.room.summary.heroes)
+        if one.room.fresh:
+            needed.add(names[reader])
+        wanted[one.start.branch] = {(MEMBER, name) for name in needed}
+    numbers = interning.find_state_keys(tx, sorted(set().union(*wanted.values())))
+    found = room_state.keys_each(tx, [one.start for one in rooms], list(numbers.values()))
+    return {
+        branch: {found[branch][numbers[key]] for key in keys if numbers.get(key) in found[branch]}
+        for branch, keys in wanted.items()
+    }

@@ -1,0 +1,90 @@
+"""The timeline of a room in a sync answer: the newest events that the filter lets through and the reader may see."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from oriz_matrix.protocol.events import Event
+from oriz_matrix.protocol.filters import RoomEventFilter
+from oriz_matrix.protocol.identifiers import RoomId
+from oriz_matrix.protocol.tokens import PageToken, before
+from oriz_matrix.protocol.visibility import Sight
+from oriz_matrix.services.rooms.client_events import Shown
+from oriz_matrix.services.sync.sync_room import SyncRoom
+from oriz_matrix.services.sync.window import Window
+from oriz_matrix.storage import events, timeline
+from oriz_matrix.storage.timeline import Entry, Place
+from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.types import Position
+
+CHUNK = 100
+
+
+class Seen(NamedTuple):
+    """A room as somebody sees it; without a sight they see everything of the window."""
+
+    room: SyncRoom
+    sight: Sight | None
+
+
+class Timeline(NamedTuple):
+    """The newest events of a stretch, oldest first; `limited` when the stretch has older ones."""
+
+    entries: list[Entry]
+    limited: bool
+    prev_batch: PageToken
+
+
+def timelines(tx: Transaction, window: Window, upto: Position, rooms: Sequence[Seen]) -> list[Timeline]:
+    """The timelines of several rooms up to a position; those of rooms that are new to the client are read together."""
+    limit = window.filter.room.timeline.count()
+    new = [seen.room.room.nid for seen in rooms if _after(window, seen.room).position < 0]
+    firsts = timeline.newest(tx, new, upto, limit + 1) if new else {}
+    return [_timeline(tx, window, upto, seen, firsts.get(seen.room.room.nid)) for seen in rooms]
+
+
+def _after(window: Window, room: SyncRoom) -> Place:
+    new_to_client = room.fresh and not window.full_state
+    return Place(-1) if new_to_client or window.since is None else Place(window.since)
+
+
+def _timeline(tx: Transaction, window: Window, upto: Position, seen: Seen, first: list[Entry] | None) -> Timeline:
+    """`first`: the newest entries, where they were read already: one more than the filter's limit, or all."""
+    room, sight = seen
+    wanted, after = window.filter.room.timeline, _after(window, room)
+    limit = wanted.count()
+    if room.room.latest <= after.position:
+        return Timeline([], limited=False, prev_batch=PageToken(upto))
+    place, found = Place(upto), list[Entry]()
+    size = limit + 1
+    while True:
+        chunk = first if first is not None else timeline.before(tx, room.room.nid, place, after, size)
+        for entry in _allowed(tx, room.room_id, wanted, chunk, sight):
+            if len(found) == limit:
+                start = before(found[-1].position, found[-1].back) if found else PageToken(entry.position, entry.back)
+                return Timeline(found[::-1], limited=True, prev_batch=start)
+            found.append(entry)
+        if len(chunk) < size:
+            start = before(found[-1].position, found[-1].back) if found else PageToken(upto)
+            return Timeline(found[::-1], limited=False, prev_batch=start)
+        oldest = before(chunk[-1].position, chunk[-1].back)
+        place, first, size = Place(oldest.position, oldest.back), None, max(limit + 1, CHUNK)
+
+
+def _allowed(
+    tx: Transaction, room_id: RoomId, wanted: RoomEventFilter, chunk: Sequence[Entry], sight: Sight | None
+) -> list[Entry]:
+    """The entries that the filter lets through and the reader may see."""
+    seen = [entry for entry in chunk if sight is None or sight.sees(entry.position)]
+    if wanted.allows_all:
+        return seen
+    bodies = events.effective(tx, [entry.event for entry in seen])
+    return [entry for entry in seen if _passes_event(wanted, room_id, bodies[entry.event])]
+
+
+def passes(wanted: RoomEventFilter, shown: Shown) -> bool:
+    """Whether a filter lets an event through."""
+    return _passes_event(wanted, shown.event.room_id, shown.event)
+
+
+def _passes_event(wanted: RoomEventFilter, room_id: RoomId, event: Event) -> bool:
+    return wanted.allows_event(room_id, event.type, event.sender, event.content)

@@ -1,0 +1,180 @@
+"""No statement of a request reads a whole table: what is sent is recorded, and explained on a large database.
+
+Nobody keeps the list of statements: an ordinary day on a server is recorded.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from oriz_matrix.base.config.model import Config
+from oriz_matrix.storage.caches import Caches
+from oriz_matrix.storage.dialects import Dialect
+from oriz_matrix.storage.dialects.postgresql import Postgres
+from oriz_matrix.storage.dialects.sqlite import Sqlite, SqliteConnection
+from tests.storage import recording, seeding
+from tests.storage.recording import Recording, recorded, whole_reads
+from tests.support.databases import Databases
+from tests.support.homeserver import Home, User
+from tests.support.in_process import SERVER_NAME, open_config
+from tests.support.stores import ENGINES, new_dialect, schema_template
+
+
+class Town(NamedTuple):
+    """A large database after a day that was recorded."""
+
+    dialect: Dialect
+    recording: Recording
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def town(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres: Databases
+) -> Iterator[Town]:
+    """The same for each engine, made once."""
+    folder: Path = tmp_path_factory.mktemp("town")
+    if request.param == "sqlite":
+        config = open_config(folder, None)
+        with new_dialect("sqlite", folder, postgres) as made:
+            dialect: Dialect = Sqlite(config.sqlite_path, Caches(), 3)
+            assert isinstance(made, Sqlite)
+            yield asyncio.run(_live(dialect, config))
+        return
+    with postgres.database(schema_template(postgres)) as url:
+        yield asyncio.run(_live(Postgres(url, Caches(), 3), open_config(folder, url)))
+
+
+async def _live(dialect: Dialect, config: Config) -> Town:
+    seeding.seed(dialect)
+    with recorded() as day:
+        async with Home(config) as home:
+            await _a_day(home)
+    return Town(dialect, day)
+
+
+async def _a_day(home: Home) -> None:
+    """What people do on a server."""
+    alice, bob, carl = await home.users("alice", "bob", "carl")
+    again = await alice.log_in_again()
+    await again.request("POST", "/v3/logout", {})
+    for person in (alice, bob):
+        await person.sync()
+        await person.join(seeding.room_id(3))
+        await person.join(seeding.room_id(4))
+    room = await alice.create_room(name="Here", invite=[bob.id], room_alias_name="here", visibility="public")
+    await bob.join(f"#here:{SERVER_NAME}")
+    await alice.invite(room, carl)
+    await carl.sync()
+    await carl.leave(room)
+    await carl.join(room)
+    await _talk(room, alice, bob)
+    await _read(room, alice, bob)
+    await _read(seeding.room_id(3), alice, bob)
+    await alice.set_member(room, carl, "ban")
+    await alice.set_member(room, carl, "leave")
+    for person in (alice, bob, carl):
+        await person.sync()
+        await person.sync_anew(filter={"room": {"state": {"lazy_load_members": True}, "include_leave": True}})
+        await person.sync(since="s1", full_state=True)
+    await alice.request("POST", "/v3/logout/all", {})
+
+
+async def _talk(room: str, alice: User, bob: User) -> None:
+    said = await alice.say(room, "hello bob", "once")
+    assert await alice.say(room, "hello bob", "once") == said
+    await alice.send(room, "m.room.message", {"body": "@bob", "m.mentions": {"user_ids": [bob.id]}})
+    await alice.say(seeding.room_id(3), "to all")
+    await alice.set_state(room, "m.room.topic", {"topic": "x"})
+    await alice.set_state(room, "m.room.topic", {"topic": "y"})
+    await alice.redact(room, said)
+    await bob.type(room)
+    await bob.sync()
+    async with bob.waiting():
+        await alice.say(room, "wake up")
+    await bob.type(room, None)
+    await bob.receipt(room, said)
+    await bob.receipt(room, said, "m.read.private")
+    await bob.receipt(room, said, "m.fully_read")
+
+
+async def _read(room: str, alice: User, bob: User) -> None:
+    for person in (alice, bob):
+        synced = await person.sync()
+        await person.members(room)
+        await person.members(room, at=synced.next_batch)
+        await person.whole_state(room)
+        page = await person.messages(room, limit=20)
+        await person.messages(room, "f", limit=20)
+        await person.event(room, page["chunk"][0]["event_id"])
+        await person.request("GET", "/v3/joined_rooms")
+        await person.request("GET", "/v3/pushrules/")
+        await person.request("GET", "/v3/account/whoami")
+        made = await person.request("POST", f"/v3/user/{person.id}/filter", {"room": {"timeline": {"limit": 3}}})
+        await person.sync_anew(filter_=made["filter_id"])
+
+
+SINCE_FOREVER = frozenset({"schema_steps"})
+
+
+def large_tables(dialect: Dialect) -> set[str]:
+    """The tables that have many rows."""
+    with dialect.session() as session:
+        if isinstance(session, SqliteConnection):
+            names = session.rows("SELECT name FROM sqlite_master WHERE type = 'table'", {})
+        else:
+            names = session.rows("SELECT CAST(relname AS TEXT) FROM pg_class WHERE relkind = 'r'", {})
+            names = [(name,) for (name,) in names if not name.startswith(("pg_", "sql_"))]
+        return {name for (name,) in names if session.rows(f"SELECT count(*) FROM {name}", {})[0][0] >= seeding.LARGE}
+
+
+def test_the_database_is_large_and_the_day_was_full(town: Town) -> None:
+    assert large_tables(town.dialect) >= {
+        "users", "accounts", "devices", "sessions", "events", "event_status", "memberships", "state_entries", "typing",
+        "receipts", "account_data", "mentions", "transaction_ids", "push_rules", "notices", "auth_edges", "filters",
+    }  # fmt: skip
+    called = {function.split(".")[0] for function in town.recording.functions}
+    assert called >= {
+        "accounts", "aliases", "append", "auth_sessions", "events", "filters", "interning", "membership", "notices",
+        "push_rules", "receipts", "recent", "room_state", "rooms", "sessions", "timeline", "transactions", "typing",
+        "unread",
+    } - {"append"}  # fmt: skip
+
+
+def test_no_statement_reads_a_large_table_whole_before_the_engine_has_looked_at_it(town: Town) -> None:
+    """SQLite plans without statistics until somebody asks for them."""
+    if isinstance(town.dialect, Sqlite):
+        with town.dialect.session() as session:
+            assert whole_reads(session, town.recording, SINCE_FOREVER) == {}
+
+
+def test_no_statement_reads_a_large_table_whole(town: Town) -> None:
+    with town.dialect.session() as session:
+        session.run("ANALYZE", {})
+    with town.dialect.session() as session:
+        small = frozenset(all_tables(town.dialect) - large_tables(town.dialect))
+        assert whole_reads(session, town.recording, small) == {}
+
+
+def test_there_is_an_index_for_small_tables_too(town: Town) -> None:
+    """PostgreSQL reads small tables whole though there is an index; here it is asked not to."""
+    with town.dialect.session() as session, recording.with_settings(session, "enable_seqscan", "enable_bitmapscan"):
+        assert whole_reads(session, town.recording, SINCE_FOREVER) == {}
+
+
+def test_functions_that_promise_one_statement_send_one(town: Town) -> None:
+    """PostgreSQL runs them without a transaction around them."""
+    if isinstance(town.dialect, Postgres):
+        assert {name: count for name, count in town.recording.single.items() if count > 1} == {}
+        assert len(town.recording.single) >= 5
+
+
+def all_tables(dialect: Dialect) -> set[str]:
+    """The tables that there are."""
+    with dialect.session() as session:
+        if isinstance(session, SqliteConnection):
+            return {name for (name,) in session.rows("SELECT name FROM sqlite_master WHERE type = 'table'", {})}
+        sql = "SELECT CAST(relname AS TEXT) FROM pg_class WHERE relkind IN ('r', 'S')"
+        return {name for (name,) in session.rows(sql, {})}
