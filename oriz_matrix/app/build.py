@@ -29,7 +29,6 @@ from oriz_matrix.services.push_rules import PushRules
 from oriz_matrix.services.receipts import Receipts
 from oriz_matrix.services.rooms.aliases import Aliases
 from oriz_matrix.services.rooms.append import Append
-from oriz_matrix.services.rooms.client_events import ClientEvents
 from oriz_matrix.services.rooms.known import Known
 from oriz_matrix.services.rooms.prepare import Prepare
 from oriz_matrix.services.rooms.read import Read
@@ -75,7 +74,6 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
     known = Known()
     prepare = Prepare(clock, server_name, key)
     append = Append(database, changes, prepare, known, metrics.events_appended.inc)
-    client_events = ClientEvents()
     typing_notices = TypingNotices(database, changes, clock)
     push_rules = PushRules(database, changes)
 
@@ -89,7 +87,7 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
         membership=Membership(database, append, server_name),
         profiles=Profiles(database, jobs, append, clock),
         push_rules=push_rules,
-        read=Read(database, changes, client_events, clock, config.limits.event_page),
+        read=Read(database, changes, clock, config.limits.event_page),
         receipts=Receipts(database, changes, clock),
         register=Register(creation, passwords, interactive, ids, config.registration, server_name),
         send=Send(database, append),
@@ -97,11 +95,11 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
         shared_secret=SharedSecret(
             Nonces(database, clock, ids), creation, passwords, config.registration.shared_secret, server_name
         ),
-        sync=Sync(database, changes, sessions, client_events, clock),
+        sync=Sync(database, changes, sessions, clock),
         typing_notices=typing_notices,
     )
 
-    metrics.watch_caches([*database.caches.all(), client_events.heads, known.cache])
+    metrics.watch_caches([*database.caches.all(), known.cache])
     metrics.sync_waiters.set_function(lambda: changes.waiting)
     metrics.settled_lag_seconds.set_function(lambda: changes.silent_seconds)
 

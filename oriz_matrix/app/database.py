@@ -88,7 +88,7 @@ def make_data_folder(config: Config) -> None:
     """Makes the data folder where it is missing. Raises OSError, which names it, where nothing can be written there."""
     folder = config.data_dir
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK | os.X_OK):
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 

@@ -1,6 +1,7 @@
 """One process of the server: start, serve until told to stop, drain."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from contextlib import suppress
 
 import structlog
 
+from oriz_matrix import __version__
 from oriz_matrix.app.build import Server, build
 from oriz_matrix.app.database import open_dialect
 from oriz_matrix.base import metrics, signing_key
@@ -20,17 +22,22 @@ DRAIN_SECONDS = 20
 SWITCH_INTERVAL_S = 0.0005
 """How long a thread may keep the interpreter lock: storage threads must not wait behind one that computes."""
 
+COLLECT_AFTER = (25_000, 20, 50)
+"""Answers are made of many small objects that die at once; looking for cycles among them at Python's usual pace, each
+700 objects, costs more than making them."""
+
 log = structlog.get_logger()
 
 
 def serve(config: Config, on_ready: Callable[[list[str]], None]) -> None:
     """Serves until SIGTERM or SIGINT; `on_ready` hears the addresses. Raises OSError and StorageError at start."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    gc.set_threshold(*COLLECT_AFTER)
     clock, ids = Clock(), Ids()
     dialect = open_dialect(config, clock)
     server = build(config, dialect, own_key(config, ids), clock, ids)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_run(server, on_ready))
+        runner.run(_run(server, config, on_ready))
 
 
 def own_key(config: Config, ids: Ids) -> SigningKey:
@@ -73,7 +80,7 @@ async def stop(server: Server) -> None:
     await server.database.stop()
 
 
-async def _run(server: Server, on_ready: Callable[[list[str]], None]) -> None:
+async def _run(server: Server, config: Config, on_ready: Callable[[list[str]], None]) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -81,6 +88,13 @@ async def _run(server: Server, on_ready: Callable[[list[str]], None]) -> None:
     await start(server)
     watch = asyncio.create_task(metrics.watch_loop(server.metrics))
     on_ready(server.application.addresses)
+    log.info(
+        "started",
+        version=__version__,
+        server_name=config.server_name,
+        engine=config.database.engine.value,
+        addresses=server.application.addresses,
+    )
     await stopped.wait()
     log.info("stopping")
     watch.cancel()

@@ -107,15 +107,13 @@ class _CacheCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         hits = CounterMetricFamily("oriz_cache_hits", "Look-ups that a cache answered", labels=["cache"])
         misses = CounterMetricFamily("oriz_cache_misses", "Look-ups that a cache could not answer", labels=["cache"])
-        weight = GaugeMetricFamily(
-            "oriz_cache_weight", "Entries of a cache, or bytes where it is bounded by them", labels=["cache"]
-        )
+        entries = GaugeMetricFamily("oriz_cache_entries", "Values that a cache holds", labels=["cache"])
         for cache in self._caches:
             figures = cache.statistics()
             hits.add_metric([figures.name], figures.hits)
             misses.add_metric([figures.name], figures.misses)
-            weight.add_metric([figures.name], figures.weight)
-        yield from (hits, misses, weight)
+            entries.add_metric([figures.name], figures.entries)
+        yield from (hits, misses, entries)
 
 
 class RequestMeter:

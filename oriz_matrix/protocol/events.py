@@ -44,6 +44,7 @@ class Event:
         self.state_key: str | None = pdu.get("state_key")
         self.content: Mapping[str, Any] = pdu["content"]
         self._encoded = encoded
+        self.client_head: bytes | None = None  # kept here by who serialises the event for clients
 
     @property
     def key(self) -> StateKey:

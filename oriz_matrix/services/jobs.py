@@ -53,6 +53,7 @@ class Jobs:
         self._running: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._loop_task: asyncio.Task[None] | None = None
+        self._stopping = False
 
     def register(self, queue: str, work: Work) -> None:
         """Says what is done for the jobs of a queue; before `start`."""
@@ -66,8 +67,9 @@ class Jobs:
         """Takes no more jobs, and gives back those that run."""
         if self._loop_task is None:
             return
-        self._loop_task.cancel()
-        await asyncio.gather(self._loop_task, return_exceptions=True)
+        self._stopping = True
+        self.poke()
+        await asyncio.wait([self._loop_task])  # not cancelled: what it is just taking would stay taken
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -77,7 +79,7 @@ class Jobs:
         self._woken.set()
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping:
             self._woken.clear()
             try:
                 await self._begin_due()
@@ -90,7 +92,7 @@ class Jobs:
     async def _begin_due(self) -> None:
         """Begins whatever is due, as far as there is room. Looks before it takes, for a look needs no writer."""
         queues = list(self._work)
-        while len(self._running) < AT_ONCE and await self._db.read(jobs.is_due, queues, self._clock.now_ms()):
+        while not self._is_full() and await self._db.read(jobs.is_due, queues, self._clock.now_ms()):
             now_ms = self._clock.now_ms()
             job = await self._db.write(jobs.take, queues, Lease(self._ids.job_owner(), now_ms, now_ms + self._lease_ms))
             if job is None:
@@ -98,6 +100,9 @@ class Jobs:
             task = asyncio.create_task(self._carry_out(job))
             self._running.add(task)
             task.add_done_callback(self._ended)
+
+    def _is_full(self) -> bool:
+        return self._stopping or len(self._running) >= AT_ONCE
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)

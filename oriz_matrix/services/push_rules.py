@@ -19,6 +19,8 @@ from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import UserNid
 
+_ENCODE = msgspec.json.Encoder(order="deterministic").encode
+
 
 class PushRules:
     """Reads and changes push rules; every device of the user hears of a change by /sync."""
@@ -68,8 +70,8 @@ def _change(tx: Transaction, user: UserNid, edit: Callable[[UserRules], UserRule
     """Stores the edited rules; False where the edit changes nothing, of which nobody needs to hear."""
     push_rules.lock(tx, user)
     stored = _stored(tx, user)
-    edited = msgspec.json.encode(edit(stored))
-    if edited == msgspec.json.encode(stored):  # not compared as values: to Python true is 1
+    edited = _ENCODE(edit(stored))
+    if edited == _ENCODE(stored):  # not compared as values: to Python true is 1
         return False
     push_rules.put(tx, user, edited)
     return True

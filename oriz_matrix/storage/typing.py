@@ -67,7 +67,7 @@ def changed(tx: Transaction, rooms: Sequence[RoomNid], after: Position) -> set[R
 
 def typing(tx: Transaction, rooms: Sequence[RoomNid], now_ms: int) -> dict[RoomNid, list[UserNid]]:
     """By room, who types now."""
-    sql = "SELECT room, user_nid FROM typing WHERE room = ANY(:rooms) AND expires_at > :now ORDER BY position"
+    sql = "SELECT room, user_nid FROM typing WHERE room = ANY(:rooms) AND expires_at > :now ORDER BY room, position"
     found: dict[RoomNid, list[UserNid]] = {}
     for room, user in tx.rows(sql, rooms=rooms, now=now_ms):
         found.setdefault(room, []).append(user)

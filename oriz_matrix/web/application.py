@@ -1,6 +1,8 @@
 """The listeners of one process: sockets, TLS, start and graceful end."""
 
 import asyncio
+import os
+import socket
 import ssl
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -45,9 +47,15 @@ class Application:
             self._open.append(_Open(listener, dispatcher))
 
     async def start(self, *, share_ports: bool = False) -> None:
-        """Open all listeners; with `share_ports` several processes may listen at one port. Raises `OSError`."""
+        """Open all listeners; with `share_ports` several processes may listen at one port.
+
+        Raises `OSError`, whose `strerror` begins with the place where it failed.
+        """
         for listener in self._open:
-            await listener.start(share_ports=share_ports)
+            try:
+                await listener.start(share_ports=share_ports)
+            except OSError as error:
+                raise OSError(error.errno, f"{listener.place}: {_reason(error)}") from error
 
     @property
     def addresses(self) -> list[str]:
@@ -88,6 +96,11 @@ class _Open:
         await web.UnixSite(runner, path, ssl_context=tls, backlog=BACKLOG).start()
         _allow(path, self._listener.mode_bits)
 
+    @property
+    def place(self) -> str:
+        """Where the configuration wants it."""
+        return str(self._listener.socket or _address_text((self._listener.address, self._listener.port)))
+
     def addresses(self) -> list[str]:
         return [] if self._runner is None else [_address_text(address) for address in self._runner.addresses]
 
@@ -113,6 +126,13 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
 
 def _allow(path: Path, mode: int) -> None:
     path.chmod(mode)
+
+
+def _reason(error: OSError) -> str:
+    """Why, in the system's words; the event loops' own words repeat the place, each in its way."""
+    if isinstance(error, ssl.SSLError | socket.gaierror) or error.errno is None:
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
 
 
 def _address_text(address: object) -> str:

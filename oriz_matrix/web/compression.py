@@ -54,9 +54,9 @@ class Choice(NamedTuple):
 class Compressor:
     """Compresses answers as the operator wants and the client can."""
 
-    def __init__(self, settings: Compression) -> None:
-        self._enabled = settings.enabled
-        self._minimum = settings.minimum_bytes
+    def __init__(self, compression: Compression) -> None:
+        self._enabled = compression.enabled
+        self._minimum = compression.minimum_bytes
 
     async def compress(self, response: web.Response, request: web.BaseRequest) -> None:
         """Replaces the response's body by a smaller one where that pays; a large one is compressed on a thread."""

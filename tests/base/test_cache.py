@@ -1,38 +1,36 @@
-"""Caches keep to their bound, count what they are asked, and may be used from many threads."""
+"""Caches keep to their bound and what is used, count what they are asked, and may be used from many threads."""
 
 from concurrent.futures import ThreadPoolExecutor
 
 from oriz_matrix.base.cache import Cache, CacheStatistics
 
 
-def test_the_values_used_last_are_kept() -> None:
-    cache: Cache[str, int] = Cache("numbers", 2)
+def test_what_is_used_is_kept_and_the_bound_holds() -> None:
+    cache: Cache[int, str] = Cache("words", 10)
+    cache.put(0, "used")
+    for key in range(1, 100):
+        cache.put(key, "new")
+        assert cache.get(0) == "used"
+        assert len(cache) <= 10
+    assert cache.get(99) == "new"
+    assert cache.get(50) is None
+
+
+def test_it_counts() -> None:
+    cache: Cache[str, int] = Cache("numbers", 10)
     cache.put("a", 1)
-    cache.put("b", 2)
-    assert cache.get("a") == 1
-    cache.put("c", 3)
-    assert [cache.get(key) for key in "abc"] == [1, None, 3]
-    assert len(cache) == 2
-    assert cache.statistics() == CacheStatistics(name="numbers", entries=2, weight=2, capacity=2, hits=3, misses=1)
-
-
-def test_the_bound_may_be_weight() -> None:
-    cache: Cache[int, bytes] = Cache("bodies", 10, weigh=len)
-    for key in range(4):
-        cache.put(key, b"four")
-    assert [cache.get(key) for key in range(4)] == [None, None, b"four", b"four"]
-    cache.put(9, b"eleven bytes")
-    assert cache.get(9) is None
-    assert cache.statistics().weight == 8
+    assert [cache.get(key) for key in "ab"] == [1, None]
+    assert cache.statistics() == CacheStatistics(name="numbers", entries=1, capacity=10, hits=1, misses=1)
 
 
 def test_what_is_dropped_is_gone() -> None:
-    cache: Cache[str, int] = Cache("numbers", 2)
-    cache.put("a", 1)
-    cache.put("b", 2)
+    cache: Cache[str, int] = Cache("numbers", 4)
+    for key in "abc":
+        cache.put(key, 1)
     cache.drop("a")
+    cache.drop("c")
     cache.drop("never there")
-    assert [cache.get(key) for key in "ab"] == [None, 2]
+    assert [cache.get(key) for key in "abc"] == [None, 1, None]
     cache.clear()
     assert len(cache) == 0
     assert cache.get("b") is None
@@ -41,18 +39,13 @@ def test_what_is_dropped_is_gone() -> None:
 def test_threads_do_not_disturb_each_other() -> None:
     cache: Cache[int, int] = Cache("numbers", 50)
 
-    def use(thread: int) -> int:
-        found = 0
+    def use(thread: int) -> None:
         for step in range(3000):
-            key = (step * 7 + thread) % 100
-            value = cache.get(key)
-            assert value in (None, key)
-            found += value is not None
+            key = (step * 7 + thread) % 40
+            assert cache.get(key) in (None, key)
             cache.put(key, key)
-        return found
 
     with ThreadPoolExecutor(8) as threads:
-        found = sum(threads.map(use, range(8)))
-    statistics = cache.statistics()
-    assert (statistics.hits, statistics.hits + statistics.misses) == (found, 8 * 3000)
-    assert statistics.entries == 50
+        list(threads.map(use, range(8)))
+    assert 0 < len(cache) <= 50
+    assert cache.statistics().hits > 0

@@ -3,18 +3,14 @@
 import asyncio
 import os
 import pty
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
-import yaml
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from oriz_matrix.app.cli import main
 from oriz_matrix.app.cli.exits import ExitCode
 from oriz_matrix.base.config.model import Config
 from oriz_matrix.protocol.identifiers import UserId
@@ -24,44 +20,8 @@ from oriz_matrix.storage.dialects import Dialect
 from oriz_matrix.storage.dialects.postgresql import Postgres
 from oriz_matrix.storage.dialects.sqlite import Sqlite
 from oriz_matrix.storage.transaction import Transaction
-from tests.support.databases import Databases
+from tests.cli.commands import PASSWORD, ROOT, oriz, write
 from tests.support.in_process import homeserver, open_config
-from tests.support.stores import ENGINES
-
-PASSWORD = "a good password"
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(params=ENGINES)
-def config(request: pytest.FixtureRequest, tmp_path: Path, postgres: Databases) -> Iterator[Config]:
-    """A configuration over a database that is not made yet."""
-    if request.param == "sqlite":
-        yield write(tmp_path, open_config(tmp_path / "data", None))
-        return
-    with postgres.database() as url:
-        yield write(tmp_path, open_config(tmp_path / "data", url))
-
-
-@pytest.fixture
-def local(tmp_path: Path) -> Config:
-    """The same on SQLite alone, for what has nothing to do with the engine."""
-    return write(tmp_path, open_config(tmp_path / "data", None))
-
-
-def write(folder: Path, config: Config) -> Config:
-    """Writes the configuration, and a good password, to files of the folder."""
-    url = config.database.url
-    database = {"engine": config.database.engine.value} | ({"url": url.reveal()} if url else {})
-    options = {"server_name": config.server_name, "data_dir": str(config.data_dir), "database": database}
-    options["passwords"] = {"argon2": msgspec.to_builtins(config.passwords.argon2)}
-    (folder / "oriz.yaml").write_text(yaml.safe_dump(options))
-    (folder / "password").write_text(PASSWORD + "\n")
-    return config
-
-
-def oriz(config: Config, *arguments: str) -> Result:
-    """Run a command with this configuration."""
-    return CliRunner().invoke(main, [*arguments, "--config", str(config.data_dir.parent / "oriz.yaml")])
 
 
 def create(config: Config, *arguments: str) -> Result:
@@ -176,18 +136,6 @@ def test_what_is_no_database_is_said(local: Config) -> None:
     local.sqlite_path.write_text("no database " * 1000)
     result = create(local, "alice")
     assert result.exit_code == ExitCode.DATABASE
-    assert result.stderr.count("\n") == 1
-
-
-def test_a_port_in_use_is_said(local: Config) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        options = yaml.safe_load((local.data_dir.parent / "oriz.yaml").read_text())
-        listeners = {"listeners": [{"address": "127.0.0.1", "port": port}]}
-        (local.data_dir.parent / "oriz.yaml").write_text(yaml.safe_dump(options | listeners))
-        result = oriz(local, "run")
-    assert result.exit_code == ExitCode.LISTENER
-    assert str(port) in result.stderr
     assert result.stderr.count("\n") == 1
 
 

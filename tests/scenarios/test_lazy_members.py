@@ -10,7 +10,7 @@ LAZY: Json = {"room": {"state": {"lazy_load_members": True}, "timeline": {"limit
 async def crowd(home: Home) -> tuple[str, list[User]]:
     """A room with seven people in it, the last of whom is the reader; alice and bob spoke last."""
     people = await home.users("alice", "bob", "carol", "dave", "eve", "frank", "reader")
-    room = await people[0].create_room(preset="public_chat", name="Tea")
+    room = await people[0].create_room(preset="public_chat")
     for user in people[1:]:
         await user.join(room)
     await people[0].say(room, "hello")
@@ -37,7 +37,7 @@ async def test_a_first_sync_has_the_speakers_the_heroes_and_the_reader(either_ho
 async def test_others_state_comes_whole(home: Home) -> None:
     room, people = await crowd(home)
     update = (await people[-1].sync(filter=LAZY)).joined(room)
-    assert {"m.room.create", "m.room.name", "m.room.power_levels"} <= update.state_types
+    assert {"m.room.create", "m.room.history_visibility", "m.room.power_levels"} <= update.state_types
 
 
 async def test_a_long_poll_brings_the_speaker(home: Home) -> None:

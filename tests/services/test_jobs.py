@@ -59,7 +59,7 @@ async def left(database: Database) -> list[tuple[str, int, int]]:
 async def emptied(database: Database) -> None:
     """Waits until there are no jobs any more."""
     async with asyncio.timeout(SECONDS):
-        while await left(database):
+        while await left(database):  # noqa: ASYNC110 - other processes tell no event
             await asyncio.sleep(0.01)
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from oriz_matrix.protocol.filters import NO_FILTER, Filter, parse_filter
 from oriz_matrix.protocol.identifiers import UserId
-from oriz_matrix.services.rooms.client_events import ClientEvents, Reader
+from oriz_matrix.services.rooms.client_events import Reader
 from oriz_matrix.services.sync.read import read
 from oriz_matrix.services.sync.shape import Shaper
 from oriz_matrix.services.sync.shared import Shared
@@ -60,7 +60,7 @@ async def _act(home: Homeserver, chance: random.Random, people: Sequence[Person]
 async def _general(home: Homeserver, window: Window, user_id: UserId) -> dict[str, Any]:
     stays = await home.server.database.read(membership.of_user, window.reader.user, window.upto)
     data = await home.server.database.read(read, window, stays)
-    answer = Shaper(ClientEvents(), window, user_id, data).answer()
+    answer = Shaper(window, user_id, data).answer()
     found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(answer.get("rooms", {}).get("join", {})))
     return found
 
@@ -111,7 +111,7 @@ async def _compare(home: Homeserver, person: Person, stretch: tuple[Position, Po
     touched = Touched.of(home.server.changes.between(since, upto), user)
     window = Window(reader=Reader(user, DeviceNid(0)), since=since, upto=upto, filter=wanted, now_ms=0, touched=touched)
     stays = await home.server.database.read(membership.of_user, user, upto)
-    shared = await Shared(home.server.database, ClientEvents()).rooms(window, stays, UserId(person.user_id))
+    shared = await Shared(home.server.database).rooms(window, stays, UserId(person.user_id))
     if shared is None:
         return False
     general = await _general(home, window, UserId(person.user_id))

@@ -243,7 +243,7 @@ def _parser() -> argparse.ArgumentParser:
     begin.add_argument("--server-name", help="default: 127.0.0.1 with the TLS port, or else the port")
     begin.add_argument("--db", choices=["sqlite", "postgres"], default="sqlite", help="default: sqlite")
     begin.add_argument("--pg-port", type=int, default=15432, help="for PostgreSQL; default: 15432")
-    begin.add_argument("--presence", action="store_true", help="accepted for tools that start other servers too; changes nothing yet")
+    begin.add_argument("--presence", action="store_true", help="changes nothing yet: presence is not built")
     begin.add_argument("--extra", type=Path, help="a file of YAML that is merged over the configuration")
     end = actions.add_parser("stop", help="stop a server")
     end.add_argument("--dir", type=Path, required=True, help="its folder")

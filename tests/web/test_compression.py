@@ -8,7 +8,6 @@ import time
 import zlib
 from collections.abc import AsyncIterator
 
-import brotli
 import pytest
 from aiohttp import ClientResponse
 
@@ -16,16 +15,14 @@ from oriz_matrix.base.config.model import Compression
 from oriz_matrix.protocol.errors import Forbidden
 from oriz_matrix.web import endpoint
 from oriz_matrix.web.calls import Call
-from oriz_matrix.web.compression import zstd
 from oriz_matrix.web.endpoint import CLIENT_V3, Auth
 from oriz_matrix.web.responses import Answer, Stream
+from tests.support.codings import DECODERS
 from tests.web.serving import Server, Setting, Start
 
 PATH = "/_matrix/client/v3/answer/"
 TEXT = {"chunk": [f"message number {number}" for number in range(200)]}
 LARGE = json.dumps(random.Random(3).choices(range(10**9), k=1_000_000)).encode()
-
-OPEN = {"zstd": zstd.decompress, "br": brotli.decompress, "gzip": gzip.decompress}
 
 
 @endpoint.get("/answer/{what}", versions=CLIENT_V3, auth=Auth.NONE)
@@ -103,7 +100,7 @@ async def test_the_coding_is_the_one_that_the_client_likes_best(
     assert response.headers.get("Content-Encoding") == coding
     assert response.headers["Vary"] == "Accept-Encoding"
     assert int(response.headers["Content-Length"]) == len(body)
-    assert json.loads(OPEN[coding](body) if coding else body) == TEXT
+    assert json.loads(DECODERS[coding](body) if coding else body) == TEXT
 
 
 async def test_several_fields_count_as_one(start: Start) -> None:

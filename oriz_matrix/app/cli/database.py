@@ -30,7 +30,7 @@ def explained() -> Iterator[None]:
         raise CommandFailed(str(error), ExitCode.DATABASE) from None
     except OSError as error:
         if error.filename is None:  # only sockets have none
-            raise CommandFailed(f"the server cannot listen: {error.strerror}", ExitCode.LISTENER) from None
+            raise CommandFailed(f"the server cannot listen at {error.strerror}", ExitCode.LISTENER) from None
         raise CommandFailed(f"{error.filename} cannot be used: {error.strerror}", ExitCode.FILE) from None
 
 

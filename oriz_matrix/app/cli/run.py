@@ -15,8 +15,8 @@ from oriz_matrix.base import logging
 def command(file: Path) -> None:
     """Run the server until it is told to stop (SIGTERM, or Ctrl-C)."""
     config = read_config(file)
-    logging.configure(config.logging.format.value, config.logging.level.value)
     with explained():
+        logging.configure(config.logging.format.value, config.logging.level.value, config.logging.file)
         serve.serve(config, _announce)
 
 

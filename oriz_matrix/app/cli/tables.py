@@ -4,7 +4,8 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-WIDEST = 40
+LONGEST = 60
+"""Characters of a cell; the rest of a longer text is left out."""
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 Cell = str | int | None
@@ -64,7 +65,7 @@ def _text(cell: Cell) -> str:
     if cell is None:
         return "-"
     text = printable(str(cell))
-    return text if len(text) <= WIDEST * 2 else text[: WIDEST * 2 - 1] + "…"
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def _padded(text: str, width: int, *, right: bool) -> str:

@@ -28,6 +28,7 @@ from oriz_matrix.protocol.identifiers import (
 )
 from oriz_matrix.protocol.room_versions import ROOM_VERSIONS, RoomVersion
 from oriz_matrix.services.accounts.requester import Requester
+from oriz_matrix.services.accounts.sessions import refuse_suspended
 from oriz_matrix.services.changes import Changes
 from oriz_matrix.services.creation.presets import Preset, power_levels, preset_state
 from oriz_matrix.services.membership.change import member_fields
@@ -106,6 +107,7 @@ class Create:
 
     async def room(self, requester: Requester, request: CreateRoom) -> RoomId:
         """Makes a room with all that the request asks for, or nothing; its id."""
+        refuse_suspended(requester)
         plan = self._plan(requester.user_id, request)
         found = await self._db.read(_profiles, [plan.creator, *plan.invited])
         for attempt in range(ATTEMPTS):

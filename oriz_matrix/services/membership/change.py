@@ -23,6 +23,7 @@ from oriz_matrix.protocol.identifiers import (
 )
 from oriz_matrix.protocol.profile_fields import AVATAR_URL, DISPLAYNAME
 from oriz_matrix.services.accounts.requester import Requester
+from oriz_matrix.services.accounts.sessions import refuse_suspended
 from oriz_matrix.services.membership import restricted
 from oriz_matrix.services.rooms import access
 from oriz_matrix.services.rooms.append import Append
@@ -123,6 +124,8 @@ class Membership:
     async def _change(
         self, requester: Requester, room_id: RoomId, target: UserId, content: Mapping[str, Any]
     ) -> EventId:
+        if target != requester.user_id or content["membership"] != "leave":
+            refuse_suspended(requester)
         draft = Draft(sender=requester.user_id, type=MEMBER, content=content, state_key=target)
         return await self._append.local(room_id, draft)
 

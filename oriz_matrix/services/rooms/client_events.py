@@ -1,4 +1,4 @@
-"""Events as clients see them: serialised once without what differs by reader, in a bounded cache, as bytes.
+"""Events as clients see them: serialised once without what differs by reader, and kept with the event as bytes.
 
 `unsigned` (age, membership, previous content, what redacted it, transaction id) differs by reader and moment and is put
 in behind. Source: client-server API, "Room Event Format".
@@ -9,15 +9,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from oriz_matrix.base.cache import Cache
 from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.redaction import redact
 from oriz_matrix.storage import events, timeline, transactions
 from oriz_matrix.storage.timeline import Entry
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import DeviceNid, EventNid, UserNid
-
-CACHE_BYTES = 32 * 1024 * 1024
 
 _encode = msgspec.json.Encoder().encode
 
@@ -31,6 +28,9 @@ class Shown(NamedTuple):
     replaced: Event | None = None
     membership: str | None = None
     txn_id: str | None = None
+
+
+_NOTHING_MORE = (None, None, None, None)
 
 
 class Reader(NamedTuple):
@@ -65,43 +65,37 @@ def show_events(tx: Transaction, nids: Iterable[EventNid], reader: Reader) -> li
     return show(tx, entries, reader)
 
 
-class ClientEvents:
-    """Turns shown events into JSON."""
-
-    def __init__(self) -> None:
-        self.heads: Cache[tuple[EventNid, bool], bytes] = Cache("client_events", CACHE_BYTES, weigh=len)
-
-    def fragment(self, shown: Shown, now_ms: int, *, with_room: bool) -> msgspec.Raw:
-        """One event as JSON, with or without its room's id (in sync answers the room is known)."""
-        event = shown.event
-        unsigned = self._unsigned(shown, now_ms)
-        tail = b',"unsigned":' + _encode(unsigned) + b"}"
-        if with_room:
-            tail = b',"room_id":' + _encode(event.room_id) + tail
-        return msgspec.Raw(self._head(shown) + tail)
-
-    def _head(self, shown: Shown) -> bytes:
-        """All that is the same for every reader, without the closing brace."""
-        key = (shown.entry.event, shown.redaction is not None)
-        head = self.heads.get(key)
+def fragment(shown: Shown, now_ms: int, *, with_room: bool) -> msgspec.Raw:
+    """One event as JSON, with or without its room's id (in sync answers the room is known)."""
+    event = shown.event
+    if shown.redaction is None:
+        head = event.client_head
         if head is None:
-            head = _encode(_client_form(shown.event, redacted=shown.redaction is not None))[:-1]
-            self.heads.put(key, head)
-        return head
+            head = event.client_head = _encode(_client_form(event))[:-1]
+    else:
+        head = _encode(_client_form(event, redacted=True))[:-1]
+    if shown[2:] == _NOTHING_MORE:
+        tail = b',"unsigned":{"age":%d}}' % (now_ms - event.origin_server_ts)
+    else:
+        tail = b',"unsigned":' + _encode(_unsigned(shown, now_ms)) + b"}"
+    if with_room:
+        tail = b',"room_id":' + _encode(event.room_id) + tail
+    return msgspec.Raw(head + tail)
 
-    def _unsigned(self, shown: Shown, now_ms: int) -> dict[str, Any]:
-        unsigned: dict[str, Any] = {"age": now_ms - shown.event.origin_server_ts}
-        if shown.membership is not None:
-            unsigned["membership"] = shown.membership
-        if shown.replaced is not None:
-            unsigned["prev_content"] = shown.replaced.content
-            unsigned["prev_sender"] = shown.replaced.sender
-            unsigned["replaces_state"] = shown.replaced.event_id
-        if shown.redaction is not None:
-            unsigned["redacted_because"] = {**_client_form(shown.redaction), "room_id": shown.redaction.room_id}
-        if shown.txn_id is not None:
-            unsigned["transaction_id"] = shown.txn_id
-        return unsigned
+
+def _unsigned(shown: Shown, now_ms: int) -> dict[str, Any]:
+    unsigned: dict[str, Any] = {"age": now_ms - shown.event.origin_server_ts}
+    if shown.membership is not None:
+        unsigned["membership"] = shown.membership
+    if shown.replaced is not None:
+        unsigned["prev_content"] = shown.replaced.content
+        unsigned["prev_sender"] = shown.replaced.sender
+        unsigned["replaces_state"] = shown.replaced.event_id
+    if shown.redaction is not None:
+        unsigned["redacted_because"] = {**_client_form(shown.redaction), "room_id": shown.redaction.room_id}
+    if shown.txn_id is not None:
+        unsigned["transaction_id"] = shown.txn_id
+    return unsigned
 
 
 def _client_form(event: Event, *, redacted: bool = False) -> dict[str, Any]:

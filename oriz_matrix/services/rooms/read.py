@@ -14,7 +14,7 @@ from oriz_matrix.protocol.tokens import PageToken, before
 from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.changes import Changes
 from oriz_matrix.services.rooms import access
-from oriz_matrix.services.rooms.client_events import ClientEvents, Reader, Shown, show, show_events
+from oriz_matrix.services.rooms.client_events import Reader, Shown, fragment, show, show_events
 from oriz_matrix.storage import events, interning, room_state, timeline
 from oriz_matrix.storage.caches import StateAt
 from oriz_matrix.storage.database import Database
@@ -64,12 +64,9 @@ class MembersRequest(NamedTuple):
 class Read:
     """Reads rooms for local users. Everything raises Forbidden for who may not look into the room."""
 
-    def __init__(
-        self, db: Database, changes: Changes, client_events: ClientEvents, clock: Clock, event_page: int
-    ) -> None:
+    def __init__(self, db: Database, changes: Changes, clock: Clock, event_page: int) -> None:
         self._db = db
         self._changes = changes
-        self._client_events = client_events
         self._clock = clock
         self._event_page = event_page
 
@@ -109,7 +106,7 @@ class Read:
 
     def _fragments(self, shown: Sequence[Shown]) -> list[msgspec.Raw]:
         now_ms = self._clock.now_ms()
-        return [self._client_events.fragment(one, now_ms, with_room=True) for one in shown]
+        return [fragment(one, now_ms, with_room=True) for one in shown]
 
     def _fragment(self, shown: Shown) -> msgspec.Raw:
         return self._fragments([shown])[0]

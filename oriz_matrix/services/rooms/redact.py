@@ -31,3 +31,8 @@ def target(
     if event.sender != user_id and levels.user(user_id) < levels.redact:
         raise Forbidden("Your power level is too low to redact the events of others")
     return nid
+
+
+def is_by(tx: Transaction, event_id: EventId, user_id: UserId) -> bool:
+    """Whether an event is known and was sent by this user."""
+    return any(event.sender == user_id for event in events.load(tx, events.find(tx, [event_id]).values()).values())

@@ -7,7 +7,8 @@ from oriz_matrix.protocol.errors import BadJson, Forbidden
 from oriz_matrix.protocol.event_contents import CREATE
 from oriz_matrix.protocol.identifiers import EventId, RoomId, parse_event_id
 from oriz_matrix.services.accounts.requester import Requester
-from oriz_matrix.services.rooms import canonical_alias
+from oriz_matrix.services.accounts.sessions import refuse_suspended
+from oriz_matrix.services.rooms import canonical_alias, redact
 from oriz_matrix.services.rooms.append import Append
 from oriz_matrix.services.rooms.canonical_alias import CANONICAL_ALIAS
 from oriz_matrix.services.rooms.prepare import Draft
@@ -33,6 +34,7 @@ class Send:
             if not isinstance(target, str):
                 raise BadJson("redacts: a redaction names the event that it redacts")
             target = parse_event_id(target, "redacts")
+        await self._refuse_suspended(requester, target)
         draft = Draft(
             sender=requester.user_id,
             user=requester.user,
@@ -47,6 +49,7 @@ class Send:
         self, requester: Requester, room_id: RoomId, target: EventId, content: Mapping[str, Any], txn_id: str
     ) -> EventId:
         """Redacts an event of this room; the redaction's id. A repeated transaction id gets the first one's id."""
+        await self._refuse_suspended(requester, target)
         draft = Draft(
             sender=requester.user_id,
             user=requester.user,
@@ -61,6 +64,7 @@ class Send:
         self, requester: Requester, room_id: RoomId, event_type: str, state_key: str, content: Mapping[str, Any]
     ) -> EventId:
         """Sends a state event; its id, or that of the present one if it says the same already."""
+        refuse_suspended(requester)
         if (event_type, state_key) == CREATE:
             raise Forbidden("m.room.create: a room is created once")
         if (event_type, state_key) == CANONICAL_ALIAS:
@@ -69,6 +73,13 @@ class Send:
             sender=requester.user_id, user=requester.user, type=event_type, content=content, state_key=state_key
         )
         return await self._append.local(room_id, draft)
+
+    async def _refuse_suspended(self, requester: Requester, redacts: EventId | None) -> None:
+        """Whoever is suspended may redact their own events and send nothing else."""
+        if requester.is_suspended and not (
+            redacts is not None and await self._db.read(redact.is_by, redacts, requester.user_id)
+        ):
+            refuse_suspended(requester)
 
 
 def _transaction(requester: Requester, endpoint: str, txn_id: str) -> TransactionId | None:

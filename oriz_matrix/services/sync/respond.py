@@ -11,7 +11,7 @@ from oriz_matrix.protocol.tokens import SyncToken
 from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.accounts.sessions import Sessions
 from oriz_matrix.services.changes import Changes, Channel, room_channel, user_channel
-from oriz_matrix.services.rooms.client_events import ClientEvents, Reader
+from oriz_matrix.services.rooms.client_events import Reader
 from oriz_matrix.services.sync.read import read
 from oriz_matrix.services.sync.shape import Shaper
 from oriz_matrix.services.sync.shared import Shared
@@ -40,15 +40,12 @@ class SyncRequest:
 class Sync:
     """Answers syncs."""
 
-    def __init__(
-        self, db: Database, changes: Changes, sessions: Sessions, client_events: ClientEvents, clock: Clock
-    ) -> None:
+    def __init__(self, db: Database, changes: Changes, sessions: Sessions, clock: Clock) -> None:
         self._db = db
         self._changes = changes
         self._sessions = sessions
-        self._client_events = client_events
         self._clock = clock
-        self._shared = Shared(db, client_events)
+        self._shared = Shared(db)
         self._stays: Cache[UserNid, Stays] = Cache("memberships", KNOWN_USERS)
 
     async def respond(self, requester: Requester, request: SyncRequest) -> dict[str, Any]:
@@ -101,7 +98,7 @@ class Sync:
                 if found is not None:
                     return {"rooms": {"join": found}} if found else {}
         data = await self._db.read(read, window, stays)
-        return Shaper(self._client_events, window, requester.user_id, data).answer()
+        return Shaper(window, requester.user_id, data).answer()
 
     async def _memberships(self, user: UserNid, upto: Position) -> Sequence[Membership]:
         """The user's memberships as of `upto`, from memory while the recent changes show that they still hold."""

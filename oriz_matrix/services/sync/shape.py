@@ -9,7 +9,7 @@ from oriz_matrix.protocol.events import redacted
 from oriz_matrix.protocol.filters import EventFilter, Filter
 from oriz_matrix.protocol.identifiers import UserId
 from oriz_matrix.protocol.push.rules import UserRules, merge, to_json
-from oriz_matrix.services.rooms.client_events import ClientEvents, Shown
+from oriz_matrix.services.rooms.client_events import Shown, fragment
 from oriz_matrix.services.sync.read import SyncData
 from oriz_matrix.services.sync.summaries import Summary
 from oriz_matrix.services.sync.sync_room import SyncRoom
@@ -22,8 +22,7 @@ Json = dict[str, Any]
 class Shaper:
     """Shapes one answer."""
 
-    def __init__(self, client_events: ClientEvents, window: Window, user_id: UserId, data: SyncData) -> None:
-        self._client_events = client_events
+    def __init__(self, window: Window, user_id: UserId, data: SyncData) -> None:
         self._window = window
         self._filter: Filter = window.filter
         self._user_id = user_id
@@ -70,7 +69,7 @@ class Shaper:
         return {**self._events(room), "account_data": {"events": []}}
 
     def _events(self, room: SyncRoom) -> Json:
-        timeline = [self._event(shown._replace(membership=shown.membership or None)) for shown in room.timeline]
+        timeline = [self._event(shown) for shown in room.timeline]
         return {
             "timeline": {"events": timeline, "limited": room.limited, "prev_batch": str(room.prev_batch)},
             "state": {"events": [self._event(shown) for shown in room.state]},
@@ -80,10 +79,10 @@ class Shaper:
         if self._filter.event_format == "federation":
             event = shown.event if shown.redaction is None else redacted(shown.event)
             return self._filter.project({**event.pdu, "event_id": event.event_id})
-        fragment = self._client_events.fragment(shown, self._window.now_ms, with_room=False)
+        whole = fragment(shown, self._window.now_ms, with_room=False)
         if self._filter.event_fields is None:
-            return fragment
-        return self._filter.project(msgspec.json.decode(fragment))
+            return whole
+        return self._filter.project(msgspec.json.decode(whole))
 
     def _ephemeral(self, room: SyncRoom) -> list[Json]:
         if not self._filter.room.ephemeral.allows_room(room.room_id):

@@ -16,7 +16,7 @@ from cachetools import LRUCache
 
 from oriz_matrix.protocol.filters import RoomFilter
 from oriz_matrix.protocol.identifiers import RoomId, UserId
-from oriz_matrix.services.rooms.client_events import ClientEvents, Reader
+from oriz_matrix.services.rooms.client_events import Reader
 from oriz_matrix.services.sync import extras, rooms
 from oriz_matrix.services.sync.extras import COUNTING
 from oriz_matrix.services.sync.read import SyncData
@@ -58,9 +58,8 @@ class _Part:
 class Shared:
     """The parts that are asked for now, each with those who wait for it."""
 
-    def __init__(self, db: Database, client_events: ClientEvents) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
-        self._client_events = client_events
         self._parts: LRUCache[_Key, _Part] = LRUCache(STRETCHES)
         self._asked: dict[_Key, _Asked] = {}
 
@@ -105,7 +104,7 @@ class Shared:
         [room] = data.joined
         shaped: dict[str, Any] = {}
         if window.filter.room.allows_room(room.room_id):
-            shaped = Shaper(self._client_events, window, UserId(""), data).joined(room)
+            shaped = Shaper(window, UserId(""), data).joined(room)
             shaped.pop("summary", None)
         return _Part(
             room_id=room.room_id,

@@ -11,7 +11,7 @@ from oriz_matrix.protocol.events import StateKey
 from oriz_matrix.services.sync.summaries import summary
 from oriz_matrix.services.sync.sync_room import SyncRoom
 from oriz_matrix.services.sync.window import Window
-from oriz_matrix.storage import interning, room_state
+from oriz_matrix.storage import events, interning, room_state
 from oriz_matrix.storage.caches import StateAt
 from oriz_matrix.storage.room_state import State
 from oriz_matrix.storage.timeline import Entry
@@ -19,6 +19,7 @@ from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import BranchNid, EventNid, Position, StateKeyNid, UserNid
 
 MEMBER = "m.room.member"
+NAMES: Sequence[StateKey] = (("m.room.name", ""), ("m.room.canonical_alias", ""))
 
 
 class _Room(NamedTuple):
@@ -36,9 +37,12 @@ def states(
     found = [_room(room, entries, upto) for room, entries in rooms]
     lazy = window.filter.room.state.lazy_load_members
     whole = room_state.at_each(tx, [one.start for one in found if one.room.fresh], MEMBER if lazy else "")
-    after = [StateAt(one.start.branch, max(one.start.position, window.after)) for one in found if one.entries]
+    after = [_known(window, one) for one in found if one.entries]
     later = room_state.changes_each(tx, after, upto) if after else {}
     chosen = [_one(tx, window, one, whole.get(one.start.branch), later.get(one.start.branch, {})) for one in found]
+    _summarise(
+        tx, window, upto, [one for one, state in zip(found, chosen, strict=True) if _has_new_members(tx, one, state)]
+    )
     members = _members(tx, found, window.reader.user) if lazy else {}
     return [
         set(state.values()) | (members.get(one.start.branch, set()) - _in_timeline(one.entries))
@@ -51,6 +55,12 @@ def _room(room: SyncRoom, entries: Sequence[Entry], upto: Position) -> _Room:
     return _Room(room, entries, StateAt(room.room.current.branch, start))
 
 
+def _known(window: Window, one: _Room) -> StateAt:
+    """The state that the client has before the timeline: what is given here, or more if it was here before."""
+    known = one.start.position if one.room.fresh else max(one.start.position, window.after)
+    return StateAt(one.start.branch, known)
+
+
 def _one(tx: Transaction, window: Window, one: _Room, whole: State | None, later: State) -> State:
     """The state of one room, without what lazily loaded members add; `whole` is it for a room new to the client."""
     trunk, start = one.start
@@ -60,11 +70,29 @@ def _one(tx: Transaction, window: Window, one: _Room, whole: State | None, later
         found = _present(room_state.changes(tx, trunk, window.after, start))
     else:
         found = {}
-    keys = {*found, *later}
-    if one.room.fresh or any(kind == MEMBER for kind, _ in interning.state_keys(tx, keys).values()):
-        one.room.summary = summary(tx, window, one.room.room)
     in_timeline = _in_timeline(one.entries)
     return found | {key: event for key, event in later.items() if event not in in_timeline}
+
+
+def _has_new_members(tx: Transaction, one: _Room, state: State) -> bool:
+    if one.room.fresh:
+        return True
+    keys = {*state, *(entry.state_key for entry in one.entries if entry.state_key is not None)}
+    return any(kind == MEMBER for kind, _ in interning.state_keys(tx, keys).values())
+
+
+def _summarise(tx: Transaction, window: Window, upto: Position, rooms: Sequence[_Room]) -> None:
+    """Sets the summaries of rooms; only those without a name need heroes."""
+    if not rooms:
+        return
+    numbers = interning.find_state_keys(tx, NAMES)
+    states = [StateAt(one.start.branch, upto) for one in rooms]
+    found = room_state.keys_each(tx, states, list(numbers.values()))
+    bodies = events.effective(tx, [event for state in found.values() for event in state.values()])
+    for one in rooms:
+        contents = [bodies[event].content for event in found[one.start.branch].values()]
+        named = any(content.get("name") or content.get("alias") for content in contents)
+        one.room.summary = summary(tx, window, one.room.room, named=named)
 
 
 def _present(changed: Mapping[StateKeyNid, EventNid | None]) -> State:

@@ -18,8 +18,10 @@ class Summary(NamedTuple):
     invited: int
 
 
-def summary(tx: Transaction, window: Window, room: Room) -> Summary:
-    """A room's summary as the reader gets it."""
+def summary(tx: Transaction, window: Window, room: Room, *, named: bool) -> Summary:
+    """A room's summary as the reader gets it; heroes only where the room has no name."""
+    if named:
+        return Summary([], room.joined, room.invited)
     heroes = membership.heroes(tx, room.nid, window.reader.user, ("join", "invite"), window.upto)
     if not heroes:
         heroes = membership.heroes(tx, room.nid, window.reader.user, ("leave", "ban"), window.upto)

@@ -14,7 +14,7 @@ from oriz_matrix.services.sync.window import Window
 from oriz_matrix.storage import events, timeline
 from oriz_matrix.storage.timeline import Entry, Place
 from oriz_matrix.storage.transaction import Transaction
-from oriz_matrix.storage.types import Position
+from oriz_matrix.storage.types import EventNid, Position, StateKeyNid
 
 CHUNK = 100
 
@@ -48,18 +48,27 @@ def _after(window: Window, room: SyncRoom) -> Place:
 
 
 def _timeline(tx: Transaction, window: Window, upto: Position, seen: Seen, first: list[Entry] | None) -> Timeline:
-    """`first`: the newest entries, where they were read already: one more than the filter's limit, or all."""
+    """`first`: the newest entries, where they were read already: one more than the filter's limit, or all.
+
+    A state event of which a newer one under the same key is not shown ends the timeline: the newer one goes into the
+    state, which clients apply first, and the older one would undo it.
+    """
     room, sight = seen
     wanted, after = window.filter.room.timeline, _after(window, room)
     limit = wanted.count()
     if room.room.latest <= after.position:
         return Timeline([], limited=False, prev_batch=PageToken(upto))
-    place, found = Place(upto), list[Entry]()
+    place, found, newest_is_shown = Place(upto), list[Entry](), dict[StateKeyNid, bool]()
     size = limit + 1
     while True:
         chunk = first if first is not None else timeline.before(tx, room.room.nid, place, after, size)
-        for entry in _allowed(tx, room.room_id, wanted, chunk, sight):
-            if len(found) == limit:
+        allowed = _allowed(tx, room.room_id, wanted, chunk, sight)
+        for entry in chunk:
+            is_allowed = entry.event in allowed
+            is_current = entry.state_key is None or newest_is_shown.setdefault(entry.state_key, is_allowed)
+            if not is_allowed:
+                continue
+            if len(found) == limit or not is_current:
                 start = before(found[-1].position, found[-1].back) if found else PageToken(entry.position, entry.back)
                 return Timeline(found[::-1], limited=True, prev_batch=start)
             found.append(entry)
@@ -72,13 +81,13 @@ def _timeline(tx: Transaction, window: Window, upto: Position, seen: Seen, first
 
 def _allowed(
     tx: Transaction, room_id: RoomId, wanted: RoomEventFilter, chunk: Sequence[Entry], sight: Sight | None
-) -> list[Entry]:
-    """The entries that the filter lets through and the reader may see."""
+) -> set[EventNid]:
+    """The events that the filter lets through and the reader may see."""
     seen = [entry for entry in chunk if sight is None or sight.sees(entry.position)]
     if wanted.allows_all:
-        return seen
+        return {entry.event for entry in seen}
     bodies = events.effective(tx, [entry.event for entry in seen])
-    return [entry for entry in seen if _passes_event(wanted, room_id, bodies[entry.event])]
+    return {entry.event for entry in seen if _passes_event(wanted, room_id, bodies[entry.event])}
 
 
 def passes(wanted: RoomEventFilter, shown: Shown) -> bool:

@@ -12,7 +12,6 @@ from oriz_matrix.base.config.load import check_text
         ("database: {engine: postgresql, url: mysql://db}", "database.url: expected a URL that starts with postgresql"),
         ("database: {engine: postgresql, url: postgresql://db, file: a}", "database.file: expected nothing"),
         ("database: {url: postgresql://db}", "database.engine: expected postgresql"),
-        ("database: {pool_min: 3, pool_max: 2}", "database.pool_min: expected at most `pool_max`, which is 2"),
         ("listeners: [{address: '::'}]", "listeners[0]: expected either `port` or `socket`"),
         ("listeners: [{port: 1, socket: a}]", "listeners[0]: expected either `port` or `socket`"),
         ("listeners: [{port: 1}, {port: 1}]", "listeners[1].port: expected another one, because listeners[0]"),
@@ -23,7 +22,14 @@ from oriz_matrix.base.config.load import check_text
         ("passwords: {maximum_length: 7}", "passwords.minimum_length: expected at most `maximum_length`"),
         ("passwords: {argon2: {memory_kib: 31}}", "passwords.argon2.memory_kib: expected at least 32"),
         ('rooms: {default_version: "13"}', "rooms.default_version: expected one of 1, 2,"),
-        ("metrics: {enabled: false}\nlisteners: [{port: 1, surfaces: [metrics]}]", "metrics.enabled: expected true"),
+        (
+            "limits: {rates: {exempt_users: ['@a:example.org', bot]}}",
+            "limits.rates.exempt_users[1]: expected a user of this server, such as @bot:example.org, found 'bot'",
+        ),
+        (
+            "limits: {rates: {exempt_users: ['@a:example.com']}}",
+            "limits.rates.exempt_users[0]: expected a user of this",
+        ),
     ],
 )
 def test_a_broken_rule_is_one_problem(text: str, complaint: str) -> None:

@@ -29,7 +29,7 @@ def loaded(folder: Path, text: str, environment: dict[str, str] | None = None) -
 def test_a_name_is_enough_and_the_rest_is_safe(tmp_path: Path) -> None:
     config = loaded(tmp_path, NAME)
     assert config.server_name == "example.org"
-    assert config.base_url == "https://example.org"
+    assert config.public_base_url is None
     assert config.database.engine is Engine.SQLITE
     assert config.sqlite_path == tmp_path / "data/oriz.db"
     assert config.signing_key_path == tmp_path / "data/signing.key"
@@ -37,11 +37,18 @@ def test_a_name_is_enough_and_the_rest_is_safe(tmp_path: Path) -> None:
     assert not config.registration.enabled
     assert config.registration.shared_secret is None
     assert config.limits.rates.enabled
-    assert config.federation.verify_certificates
-    for address in ("127.0.0.1", "10.1.2.3", "::1", "fe80::1", "::ffff:192.168.0.1", "169.254.169.254"):
-        assert address in config.federation.forbidden_addresses
-    for address in ("9.9.9.9", "2620:fe::fe", "example.org"):
-        assert address not in config.federation.forbidden_addresses
+    assert config.compression.enabled
+    assert "127.0.0.1" not in config.listeners[0].trusted_proxies
+
+
+def test_networks_hold_addresses_of_both_kinds(tmp_path: Path) -> None:
+    networks = ["10.0.0.0/8", "192.168.0.0/16", "fe80::/10", "::1"]
+    config = loaded(tmp_path, f"{NAME}listeners: [{{port: 1, trusted_proxies: {networks}}}]\n")
+    trusted = config.listeners[0].trusted_proxies
+    for address in ("10.1.2.3", "::1", "fe80::1", "::ffff:192.168.0.1"):
+        assert address in trusted
+    for address in ("9.9.9.9", "2620:fe::fe", "example.org", ""):
+        assert address not in trusted
 
 
 def test_everything_about_a_throw_away_server_can_be_said(tmp_path: Path) -> None:
@@ -61,12 +68,11 @@ listeners:
 registration: {enabled: true, without_verification: true, shared_secret: a-secret-of-a-throw-away-server, guests: true}
 passwords: {minimum_length: 1, argon2: {time_cost: 1, memory_kib: 8, parallelism: 1}}
 limits: {rates: {enabled: false, login: {per_second: 1000000, burst: 1000000}}}
-federation: {verify_certificates: false, forbidden_addresses: []}
-presence: {enabled: true}
+compression: {enabled: false}
 logging: {format: json}
 """,
     )
-    assert config.base_url == "http://127.0.0.1:8008"
+    assert config.public_base_url == "http://127.0.0.1:8008/"
     assert config.database.url == Secret("postgresql://oriz@127.0.0.1:5432/oriz")
     plain, tls, unix = config.listeners
     assert plain.surfaces == (Surface.CLIENT, Surface.METRICS)
@@ -77,7 +83,7 @@ logging: {format: json}
     assert (unix.socket, unix.mode_bits) == (Path("/run/oriz.sock"), 0o600)
     assert config.passwords.argon2 == Argon2(time_cost=1, memory_kib=8, parallelism=1)
     assert config.limits.rates.by_kind() == {}
-    assert "127.0.0.1" not in config.federation.forbidden_addresses
+    assert not config.compression.enabled
     assert config.logging.format is LogFormat.JSON
     assert config.data_dir == tmp_path
 
@@ -89,8 +95,8 @@ data_dir: 5
 database:
   engine: postgres
   read_thread: 3
-  pool_max: 0
-  pool_max: 2
+  read_threads: 0
+  read_threads: 2
 listeners:
   - port: 99999
     trusted_proxies:
@@ -111,8 +117,8 @@ rooms: {default_version: 12}
         "2: data_dir: expected a path, found 5",
         "4: database.engine: expected one of sqlite, postgresql, found 'postgres' (did you mean `postgresql`?)",
         "5: database.read_thread: there is no such option (did you mean `read_threads`?)",
-        "6: database.pool_max: expected an integer of at least 1, found 0",
-        "7: database.pool_max: is given twice, first on line 6",
+        "6: database.read_threads: expected an integer from 1 to 64, found 0",
+        "7: database.read_threads: is given twice, first on line 6",
         "9: listeners[0].port: expected an integer from 0 to 65535, found 99999",
         (
             "12: listeners[0].trusted_proxies[1]: expected an IP address, or a network such as 10.0.0.0/8, "
@@ -184,9 +190,10 @@ def test_hostile_text_is_a_problem_with_a_line(text: str, complaint: str | None)
 
 def test_aliases_that_blow_up_cost_nothing() -> None:
     layers = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
-    uses = ["database: {engine: *a11}", "federation: {denied_servers: *a11}", "data_dir: *a11", "listeners: *a11"]
+    exempt = "limits: {rates: {exempt_users: *a11}}"
+    uses = ["database: {engine: *a11}", exempt, "data_dir: *a11", "listeners: *a11"]
     problems = check_text(NAME + "\n".join(layers + uses), "c.yaml", {})
-    assert {"database.engine", "federation.denied_servers[0]", "data_dir", "listeners[8]"} <= {
+    assert {"database.engine", "limits.rates.exempt_users[0]", "data_dir", "listeners[8]"} <= {
         problem.option for problem in problems
     }
 

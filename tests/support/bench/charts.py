@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
-WIDTH, LEFT, RIGHT, TOP = 800, 250, 600, 92
+WIDTH, LEFT, RIGHT, TOP = 800, 250, 640, 96
 BAR, GAP, BETWEEN, BOTTOM = 13, 3, 15, 42
 RATIO_X = WIDTH - 24
 
@@ -70,7 +70,7 @@ class Axis(NamedTuple):
         if self.logarithmic:
             return [10.0**power for power in range(math.ceil(self.low), math.floor(self.high) + 1)]
         step = 10.0 ** math.floor(math.log10(self.high))
-        step = next(step * part for part in (0.1, 0.2, 0.25, 0.5, 1) if self.high / (step * part) <= 5)
+        step = next(step * part for part in (0.25, 0.5, 1, 2) if self.high / (step * part) <= 5)
         return [step * number for number in range(math.floor(self.high / step) + 1)]
 
 
@@ -86,6 +86,8 @@ def draw(chart: Chart) -> str:
         _text(svg, (x, end + 16), f"{tick:g}", "muted", "middle")
     for number, line in enumerate(chart.lines):
         _draw_line(svg, line, TOP + row * number, axis)
+    if any(line.ratio for line in chart.lines):
+        _text(svg, (RATIO_X, TOP - 14), "times less", "muted", "end")
     ET.indent(svg)
     return ET.tostring(svg, encoding="unicode") + "\n"
 
@@ -100,7 +102,7 @@ def shown(value: float) -> str:
 
 def shown_ratio(ratio: float) -> str:
     """How many times less."""
-    return f"{ratio:,.0f}×" if ratio >= 9.95 else f"{ratio:.1f}×"
+    return f"{ratio:,.0f}×" if ratio >= 100 else f"{ratio:.1f}×"
 
 
 def _axis(chart: Chart) -> Axis:

@@ -35,8 +35,8 @@ and behind it stand the lowest and the highest ratio of single runs.
 
 **Nothing is won by not writing to disk.** Oriz answers a request after the commit: SQLite runs with
 `journal_mode=WAL` and `synchronous=FULL`, PostgreSQL with its own defaults (`fsync`, `synchronous_commit` and
-`full_page_writes` are on). Synapse runs on the same settings, and on the same PostgreSQL programs unless another is
-named below. Limits of request rates are out of reach and hashes of passwords cheap, on both, because about two thousand
+`full_page_writes` are on). Synapse runs on the same settings, and on the same PostgreSQL unless another version is
+named above. Limits of request rates are out of reach and hashes of passwords cheap, on both, because about two thousand
 users are made.
 """
 
@@ -187,7 +187,7 @@ def _waiting(results: Results) -> list[str]:
 def _about(results: Results) -> list[str]:
     about = results.about
     lines = [f"- **{NAMES[server]}**: {', '.join(versions)}" for server, versions in about.versions.items()]
-    lines.append(f"- {about.runs} runs, at {about.scale:g} of the full size; scenarios: {', '.join(about.scenarios)}")
+    lines.append(f"- runs: {about.runs}; size: {about.scale:g} of the full; scenarios: {', '.join(about.scenarios)}")
     lines.append(f"- {about.cores} cores, of which other processes kept up to {results.other_cores():.2f} busy")
     return ["\n".join(lines)]
 
@@ -229,8 +229,8 @@ def _goal(results: Results, engine: str, measure: Measure) -> str:
     goal, ratio = measure.goal(engine), results.ratio(engine, measure)
     if goal is None:
         return ""
-    what = "p50 " if measure.figure == P50 else ""
-    return f"{what}{goal:g}× " + ("" if ratio is None else "✓" if ratio >= goal else "missed")
+    wanted = f"p50 {goal:g}×" if measure.figure == P50 else f"{goal:g}×"
+    return wanted if ratio is None else f"{wanted} {'✓' if ratio >= goal else 'missed'}"
 
 
 def _value(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Rate limits of the whole server: whom they hit, when, and what those are told."""
+"""Limits of the whole server: whom rates hit, when, and what those are told; how long a page may be."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -80,3 +80,21 @@ async def test_a_client_that_starts_is_not_limited(limited: Homeserver) -> None:
     for _ in range(100):
         receipt = f"/v3/rooms/{room}/receipt/m.read/{message}"
         assert (await limited.ask("POST", receipt, {}, by=alice)).status == 200
+
+
+async def test_a_page_is_as_long_as_the_operator_allows(tmp_path: Path) -> None:
+    open_to_all = open_config(tmp_path, None)
+    limits = msgspec.structs.replace(open_to_all.limits, event_page=4)
+    async with homeserver(msgspec.structs.replace(open_to_all, limits=limits)) as server:
+        alice = await server.person("alice")
+        path = f"/v3/rooms/{await new_room(server, alice)}/messages?dir=b&limit=100"
+        seen, end = 0, ""
+        while True:
+            page = (await server.ask("GET", path + end, by=alice)).body
+            seen += len(page["chunk"])
+            if "end" not in page:
+                break
+            assert len(page["chunk"]) == 4
+            end = f"&from={page['end']}"
+        everything = (await server.ask("GET", path.replace("messages?dir=b&limit=100", "state"), by=alice)).body
+        assert seen == len(everything)

@@ -1,0 +1,1 @@
+"""What a user keeps here and says of themselves: account data, tags, push rules, profiles."""
