@@ -147,6 +147,8 @@ class Changes:
 
     def untouched(self, channels: Iterable[Channel], after: Position) -> bool:
         """Whether nothing changed on these channels after a position; False when the ring does not reach back."""
+        if after >= self.settled:
+            return True
         return after >= self._start and all(self._last.get(channel, 0) <= after for channel in channels)
 
     def _unregister(self, waiter: Waiter) -> None:

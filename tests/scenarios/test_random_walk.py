@@ -14,11 +14,15 @@ import pytest
 from tests.support.homeserver import Home, Json, Refused, RoomUpdate, Synced, User, ids
 
 STEPS = 60
+SEEDS = (100, 105)
+UNSEEN = "@alice:example.org"
 VISIBILITIES = ("world_readable", "shared", "invited", "joined")
 FILTERS: dict[str, Json] = {
     "plain": {},
     "limit 1": {"room": {"timeline": {"limit": 1}}},
     "limit 0": {"room": {"timeline": {"limit": 0}}},
+    "lazy": {"room": {"state": {"lazy_load_members": True}, "timeline": {"limit": 2}}},
+    "without alice": {"room": {"timeline": {"not_senders": [UNSEEN], "limit": 3}}},
 }
 
 
@@ -36,6 +40,8 @@ class Client:
     def __init__(self, user: User, wanted: Json) -> None:
         self.user = user
         self.filter = wanted
+        self.is_lazy = "state" in wanted.get("room", {})
+        self.of_timeline: Json = {"not_senders": wanted.get("room", {}).get("timeline", {}).get("not_senders", [])}
         self.joined: dict[str, Room] = {}
         self.invited: set[str] = set()
 
@@ -57,6 +63,7 @@ class Client:
                 room, since = self.joined.setdefault(room_id, Room()), None
             elif self._is_whole(update):  # the client left and came back between two syncs
                 room.timeline.clear()
+                room.state.clear()
                 since = None
             await self._apply(room, room_id, update, since)
             return
@@ -69,7 +76,9 @@ class Client:
 
     async def _apply(self, room: Room, room_id: str, update: RoomUpdate, since: str | None) -> None:
         if update.limited:
-            gap = await self.user.history(room_id, "b", from_=update.prev_batch, to=since, limit=7)
+            gap = await self.user.history(
+                room_id, "b", from_=update.prev_batch, to=since, limit=7, filter=self.of_timeline
+            )
             room.timeline += ids(gap)[::-1]
         room.timeline += ids(update.timeline)
         for event in update.state + [event for event in update.timeline if "state_key" in event]:
@@ -81,8 +90,10 @@ class Client:
         assert set(self.joined) == set(joined)
         for room_id, room in self.joined.items():
             state = {key: event["event_id"] for key, event in (await self.user.whole_state(room_id)).items()}
+            if self.is_lazy:
+                state = {key: event for key, event in state.items() if key[0] != "m.room.member" or key in room.state}
             assert room.state == state
-            assert room.timeline == ids(await self.user.history(room_id, "f", limit=100))
+            assert room.timeline == ids(await self.user.history(room_id, "f", limit=100, filter=self.of_timeline))
 
 
 class Walk:
@@ -122,7 +133,7 @@ class Walk:
             await actor.redact(room, self.dice.choice(said)["event_id"])
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", SEEDS)
 async def test_clients_rebuild_the_world(either_home: Home, seed: int) -> None:
     people = await either_home.users("alice", "bob", "carol", "dave")
     equal = {"state_default": 0, "kick": 0, "ban": 0, "redact": 0, "users_default": 1, "events": {}}

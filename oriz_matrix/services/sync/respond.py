@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from oriz_matrix.base.cache import Cache
 from oriz_matrix.base.clock import Clock
@@ -24,7 +24,13 @@ from oriz_matrix.storage.types import Position, UserNid
 LONGEST_POLL_S = 120.0
 KNOWN_USERS = 10_000
 
-Stays = tuple[Position, Sequence[Membership]]
+
+class _Stays(NamedTuple):
+    """A user's memberships as of a position, and the channels on which something for them can happen."""
+
+    at: Position
+    stays: Sequence[Membership]
+    channels: frozenset[Channel]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +52,7 @@ class Sync:
         self._sessions = sessions
         self._clock = clock
         self._shared = Shared(db)
-        self._stays: Cache[UserNid, Stays] = Cache("memberships", KNOWN_USERS)
+        self._stays: Cache[UserNid, _Stays] = Cache("memberships", KNOWN_USERS)
 
     async def respond(self, requester: Requester, request: SyncRequest) -> dict[str, Any]:
         """The answer: at once when there is something new, or the request is a first one; else when there is, or the
@@ -57,16 +63,16 @@ class Sync:
             return self._complete(await self._read(requester, request, since, upto), since, upto)
         deadline = self._clock.monotonic() + min(request.timeout_s, LONGEST_POLL_S)
         while True:
-            stays = await self._memberships(requester.user, upto)
-            channels = _channels(requester.user, stays)
+            channels = (await self._memberships(requester.user, upto)).channels
+            if not self._changes.untouched(channels, since):
+                answer = await self._read(requester, request, since, upto)
+                if answer:
+                    return self._complete(answer, since, upto)
+            left = deadline - self._clock.monotonic()
+            if left <= 0 or self._changes.stopping:
+                return self._complete({}, since, upto)
             with self._changes.register(channels) as waiter:
-                upto = self._changes.settled
-                if not self._changes.untouched(channels, since):
-                    answer = await self._read(requester, request, since, upto)
-                    if answer:
-                        return self._complete(answer, since, upto)
-                left = deadline - self._clock.monotonic()
-                if left <= 0 or self._changes.stopping or not await waiter.wait(left):
+                if self._changes.untouched(channels, upto) and not await waiter.wait(left):
                     return self._complete({}, since, upto)
             if not self._changes.untouched([user_channel(requester.user)], upto):
                 await self._sessions.require_open(requester)
@@ -82,7 +88,7 @@ class Sync:
     async def _read(
         self, requester: Requester, request: SyncRequest, since: Position | None, upto: Position
     ) -> dict[str, Any]:
-        stays = await self._memberships(requester.user, upto)
+        stays = (await self._memberships(requester.user, upto)).stays
         window = Window(
             reader=Reader(requester.user, requester.device),
             since=since,
@@ -100,14 +106,16 @@ class Sync:
         data = await self._db.read(read, window, stays)
         return Shaper(window, requester.user_id, data).answer()
 
-    async def _memberships(self, user: UserNid, upto: Position) -> Sequence[Membership]:
+    async def _memberships(self, user: UserNid, upto: Position) -> _Stays:
         """The user's memberships as of `upto`, from memory while the recent changes show that they still hold."""
         known = self._stays.get(user)
-        if known is not None and known[0] <= upto and self._changes.untouched([user_channel(user)], known[0]):
-            return known[1]
+        if known is not None and known.at <= upto and self._changes.untouched([user_channel(user)], known.at):
+            return known
         stays = await self._db.read(membership.of_user, user, upto)
-        self._stays.put(user, (upto, stays))
-        return stays
+        rooms = (room_channel(stay.room) for stay in stays if stay.membership == "join")
+        known = _Stays(upto, stays, frozenset((user_channel(user), *rooms)))
+        self._stays.put(user, known)
+        return known
 
     def _complete(self, answer: dict[str, Any], since: Position | None, upto: Position) -> dict[str, Any]:
         answer["next_batch"] = str(SyncToken(max(upto, since or upto)))
@@ -115,7 +123,3 @@ class Sync:
         answer["device_one_time_keys_count"] = {"signed_curve25519": 0}
         answer["device_unused_fallback_key_types"] = []
         return answer
-
-
-def _channels(user: UserNid, stays: Sequence[Membership]) -> list[Channel]:
-    return [user_channel(user), *(room_channel(stay.room) for stay in stays if stay.membership == "join")]
