@@ -86,11 +86,14 @@ def before(tx: Transaction, room: RoomNid, place: Place, after: Place, limit: in
 def newest(tx: Transaction, nids: Sequence[RoomNid], upto: Position, limit: int) -> dict[RoomNid, list[Entry]]:
     """Of each room the newest events at or before a position, newest first; some more where several share a place."""
     sql = """
+        WITH cuts AS MATERIALIZED (
+            SELECT value AS nid, COALESCE((
+                SELECT position FROM event_status WHERE room = value AND position <= :upto
+                ORDER BY position DESC, back DESC LIMIT 1 OFFSET :skip
+            ), 0) AS oldest FROM EACH(:rooms)
+        )
         SELECT event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread
-        FROM EACH(:rooms) JOIN event_status ON room = value AND position <= :upto AND position >= COALESCE((
-            SELECT position FROM event_status WHERE room = value AND position <= :upto
-            ORDER BY position DESC, back DESC LIMIT 1 OFFSET :skip
-        ), 0)
+        FROM cuts JOIN event_status ON room = nid AND position >= oldest AND position <= :upto
         WHERE rejected IS NULL AND NOT soft_failed ORDER BY position DESC, back DESC
     """
     found: dict[RoomNid, list[Entry]] = {nid: [] for nid in nids}

@@ -36,7 +36,8 @@ def states(
     """The state events of several rooms with their timelines; sets the rooms' summaries where members changed."""
     found = [_room(room, entries, upto) for room, entries in rooms]
     lazy = window.filter.room.state.lazy_load_members
-    whole = room_state.at_each(tx, [one.start for one in found if one.room.fresh], MEMBER if lazy else "")
+    fresh = [one.start for one in found if one.room.fresh]
+    whole = room_state.at_each(tx, fresh, MEMBER if lazy else "") if fresh else {}
     after = [_known(window, one) for one in found if one.entries]
     later = room_state.changes_each(tx, after, upto) if after else {}
     chosen = [_one(tx, window, one, whole.get(one.start.branch), later.get(one.start.branch, {})) for one in found]
