@@ -10,8 +10,6 @@ from oriz_matrix.base.config.model import Config, Engine
 from oriz_matrix.storage import migrate, positions
 from oriz_matrix.storage.caches import Caches
 from oriz_matrix.storage.dialects import Dialect, Session
-from oriz_matrix.storage.dialects.postgresql import Postgres
-from oriz_matrix.storage.dialects.sqlite import Sqlite
 from oriz_matrix.storage.errors import StorageError
 from oriz_matrix.storage.transaction import Transaction
 
@@ -93,9 +91,14 @@ def make_data_folder(config: Config) -> None:
 
 
 def _dialect(config: Config) -> Dialect:
+    """The engine's dialect. Only it is imported: PostgreSQL's client takes 9 MiB of memory."""
     settings = config.database
     if settings.engine is Engine.SQLITE:
+        from oriz_matrix.storage.dialects.sqlite import Sqlite  # noqa: PLC0415
+
         return Sqlite(config.sqlite_path, Caches(), settings.read_threads)
+    from oriz_matrix.storage.dialects.postgresql import Postgres  # noqa: PLC0415
+
     assert settings.url is not None, "the configuration was checked"
     return Postgres(settings.url.reveal(), Caches(), settings.read_threads)
 

@@ -98,6 +98,17 @@ async def test_full_state_gives_the_state_and_not_the_past(home: Home) -> None:
     assert not (await bob.sync()).rooms
 
 
+async def test_full_state_does_not_reach_beyond_a_stay(home: Home) -> None:
+    alice, bob = await home.users("alice", "bob")
+    room = await room_of(alice, bob)
+    await bob.leave(room)
+    await alice.say(room, "after")
+    answer = await bob.sync(full_state=True)
+    assert answer.sections(room) == ["leave"]
+    assert answer.left(room).texts == []
+    assert not (await bob.sync(full_state=True)).rooms
+
+
 async def test_newly_joined_rooms_come_whole(home: Home) -> None:
     alice, bob = await home.users("alice", "bob")
     room = await room_of(alice)

@@ -28,7 +28,7 @@ PRAGMAS = (
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
     "PRAGMA temp_store=MEMORY",
-    "PRAGMA cache_size=-16000",
+    "PRAGMA cache_size=-8000",
 )
 _ANY = re.compile(r"= ANY\(:(\w+)\)")
 _EACH = re.compile(r"EACH\(:(\w+)\)")

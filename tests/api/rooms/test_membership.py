@@ -220,3 +220,5 @@ async def test_restricted_rooms_open_by_membership_elsewhere(home: Home) -> None
     assert (await bob.state(room, "m.room.member", bob.id))["join_authorised_via_users_server"] == alice.id
     with refused(403, "M_FORBIDDEN"):
         await carol.join(room)
+    with refused(403, "M_FORBIDDEN"):
+        await carol.set_member(room, carol, "join", join_authorised_via_users_server=alice.id)
