@@ -84,6 +84,7 @@ class Changes:
         self._listeners: list[Callable[[Change], None]] = []
         self._running: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
+        self._read_writes = -1  # how many writes were over when the last read began
         self._loop_task: asyncio.Task[None] | None = None
         self.stopping = False
 
@@ -112,8 +113,9 @@ class Changes:
             self._begin()
 
     async def catch_up(self) -> Position:
-        """The settled position after a read that began after this call."""
-        await asyncio.shield(self._begin())
+        """The settled position after all finished writes of this process; those of others may come a second later."""
+        if self._read_writes != self._db.writes:
+            await asyncio.shield(self._begin())
         return self.settled
 
     def register(self, channels: Iterable[Channel]) -> Waiter:
@@ -163,7 +165,7 @@ class Changes:
         while True:
             await asyncio.sleep(EVERY_SECONDS)
             with suppress(StorageError):
-                await self.catch_up()
+                await self._begin()
 
     def _begin(self) -> asyncio.Task[None]:
         """The next read, which has not begun yet."""
@@ -177,8 +179,10 @@ class Changes:
         if before is not None:
             await asyncio.wait([before])
         self._running, self._next = self._next, None
+        writes = self._db.writes
         settled, changes = await self._db.read_settled(recent.changes, self.settled)
         self._publish(settled, changes)
+        self._read_writes = writes
 
     def _publish(self, settled: Position, changes: list[Change]) -> None:
         self.settled = max(self.settled, settled)

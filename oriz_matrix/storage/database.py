@@ -30,6 +30,8 @@ class Database:
     def __init__(self, dialect: Dialect, observe: Observer = _ignore) -> None:
         self._dialect = dialect
         self._observe = observe
+        self.writes = 0
+        """How many writes are over, as far as the event loop has heard."""
 
     @property
     def caches(self) -> Caches:
@@ -62,9 +64,14 @@ class Database:
 
     async def write(self, fn: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `fn(tx, ...)` and commits. A caller that goes away does not stop it."""
-        return await self._hop(
-            fn, lambda done: self._dialect.write(_bound(fn, args, kwargs), done, is_single=is_single(fn))
-        )
+
+        def submit(done: Callable[..., None]) -> None:
+            self._dialect.write(_bound(fn, args, kwargs), done, is_single=is_single(fn))
+
+        return await self._hop(fn, submit, self._count_write)
+
+    def _count_write(self) -> None:
+        self.writes += 1
 
     async def is_reachable(self) -> bool:
         """Whether the database answers."""
@@ -74,14 +81,20 @@ class Database:
             return False
         return True
 
-    async def _hop(self, fn: Callable[..., T], submit: Callable[[Callable[..., None]], None]) -> T:
+    async def _hop(
+        self,
+        fn: Callable[..., T],
+        submit: Callable[[Callable[..., None]], None],
+        over: Callable[[], None] = lambda: None,
+    ) -> T:
+        """Waits for a storage thread; `over` is called on the loop before anybody hears of the result."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         start = time.perf_counter()
 
         def done(result: Any, error: BaseException | None) -> None:
             self._observe(fn.__name__, time.perf_counter() - start)
-            loop.call_soon_threadsafe(_settle, future, result, error)
+            loop.call_soon_threadsafe(_settle, future, over, result, error)
 
         submit(done)
         return await future
@@ -96,8 +109,9 @@ def _bound(fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) 
     return lambda tx: fn(tx, *args)
 
 
-def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+def _settle(future: asyncio.Future[Any], over: Callable[[], None], result: Any, error: BaseException | None) -> None:
     """Answers a waiter who may have gone away."""
+    over()
     if future.cancelled():
         return
     if error is None:

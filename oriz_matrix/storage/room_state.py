@@ -81,9 +81,11 @@ def at_type(tx: Transaction, state: StateAt, event_type: str) -> State:
     found: State = {}
     if (parent := _parent(tx, state.branch)) is not None:
         found = at_type(tx, parent, event_type)
+    # Asked row by row: a join would let the engine read the keys of all rooms.
     sql = """
-        SELECT s.state_key, s.event FROM state_entries s JOIN state_keys k ON k.nid = s.state_key
-        WHERE s.branch = :branch AND s.until > :position AND s.since <= :position AND k.type = :type
+        SELECT s.state_key, s.event FROM state_entries s
+        WHERE s.branch = :branch AND s.until > :position AND s.since <= :position
+            AND (SELECT k.type FROM state_keys k WHERE k.nid = s.state_key) = :type
     """
     for key, event in tx.rows(sql, branch=state.branch, position=state.position, type=event_type):
         if event is None:
