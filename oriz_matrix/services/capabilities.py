@@ -6,9 +6,7 @@ What a client would take for granted when it is not mentioned is told to be off 
 from typing import Any
 
 from oriz_matrix.base.config.model import Rooms
-
-CREATABLE = ("10", "11", "12")
-"""The versions of rooms that can be created here; older ones are only kept up."""
+from oriz_matrix.protocol.room_versions import ROOM_VERSIONS
 
 
 class Capabilities:
@@ -22,7 +20,7 @@ class Capabilities:
         return {
             "m.room_versions": {
                 "default": self._default_version,
-                "available": dict.fromkeys(CREATABLE, "stable"),
+                "available": dict.fromkeys(ROOM_VERSIONS, "stable"),
             },
             "m.change_password": {"enabled": False},
             "m.set_displayname": {"enabled": True},
