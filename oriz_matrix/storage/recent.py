@@ -25,8 +25,8 @@ def changes(tx: Transaction, upto: Position, after: Position) -> tuple[Position,
     if after >= upto:
         return upto, []
     sql = """
-        SELECT position, 'event' AS kind, room, 0 AS user_nid, '' AS channel FROM event_status
-        WHERE position > :after AND position <= :upto
+        SELECT event AS position, 'event' AS kind, room, 0 AS user_nid, '' AS channel FROM event_status
+        WHERE event > :after AND event <= :upto AND position IS NOT NULL
         UNION ALL SELECT since, 'membership', room, user_nid, '' FROM memberships
         WHERE since > :after AND since <= :upto
         UNION ALL SELECT position, CASE kind WHEN 'm.read.private' THEN 'private receipt' ELSE 'receipt' END,

@@ -23,6 +23,8 @@ from oriz_matrix.storage.types import Position, UserNid
 
 LONGEST_POLL_S = 120.0
 KNOWN_USERS = 10_000
+SLICE = 100
+"""Rooms that are read and shaped in one go: between slices others have their turn."""
 
 
 class _Stays(NamedTuple):
@@ -103,6 +105,15 @@ class Sync:
                 found = await self._shared.rooms(window, stays, requester.user_id)
                 if found is not None:
                     return {"rooms": {"join": found}} if found else {}
+        answer = await self._slice(requester, window, stays[:SLICE])
+        for start in range(SLICE, len(stays), SLICE):
+            more = await self._slice(requester, window, stays[start : start + SLICE])
+            for section, found in more.get("rooms", {}).items():
+                answer.setdefault("rooms", {}).setdefault(section, {}).update(found)
+        return answer
+
+    async def _slice(self, requester: Requester, window: Window, stays: Sequence[Membership]) -> dict[str, Any]:
+        """The answer for some of the rooms. All slices are as of the end of the window, so they fit together."""
         data = await self._db.read(read, window, stays)
         return Shaper(window, requester.user_id, data).answer()
 
