@@ -71,8 +71,12 @@ async def start(server: Server) -> None:
     """Starts everything; what fails is raised, and nothing is left running."""
     server.database.start()
     try:
+        await server.server_keys.start()
+        if server.others is not None:
+            await server.others.client.start()
         await server.changes.start()
         await server.typing_notices.start()
+        await server.periodic.start()
         await server.jobs.start()
         await server.application.start()
     except BaseException:
@@ -84,9 +88,12 @@ async def stop(server: Server) -> None:
     """Lets requests finish, wakes those who only wait, then closes the database."""
     await server.changes.stop()
     await server.application.drain(DRAIN_SECONDS)
+    await server.periodic.stop()
     await server.typing_notices.stop()
     await server.jobs.stop()
     server.passwords.close()
+    if server.others is not None:
+        await server.others.client.stop()
     await server.database.stop()
 
 

@@ -41,6 +41,7 @@ class Metrics:
         self._declare_http()
         self._declare_storage()
         self._declare_services()
+        self._declare_net()
 
     def _declare_http(self) -> None:
         registry = self.registry
@@ -80,6 +81,27 @@ class Metrics:
         )
         self.jobs = Counter("oriz_jobs", "Jobs that ended: done, failed, parked", ["queue", "end"], registry=registry)
         self.sync_waiters = Gauge("oriz_sync_waiters", "Syncs waiting for something new", registry=registry)
+
+    def _declare_net(self) -> None:
+        registry = self.registry
+        self.outgoing_requests = Counter(
+            "oriz_outgoing_requests",
+            "Requests to other servers, by what they were for and how they ended",
+            ["purpose", "outcome"],
+            registry=registry,
+        )
+        self.outgoing_seconds = Histogram(
+            "oriz_outgoing_seconds",
+            "From a request to another server to the head of its answer",
+            ["purpose"],
+            registry=registry,
+            buckets=REQUEST_SECONDS,
+        )
+
+    def count_outgoing(self, purpose: str, outcome: str, seconds: float) -> None:
+        """For `net.client.Client`: a request for this purpose was answered, or failed, after so long."""
+        self.outgoing_requests.labels(purpose, outcome).inc()
+        self.outgoing_seconds.labels(purpose).observe(seconds)
 
     def observe_transaction(self, function: str, seconds: float) -> None:
         """For `Database`: a transaction of this storage function is over."""

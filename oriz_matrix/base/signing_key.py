@@ -20,6 +20,19 @@ def create(file: Path, ids: Ids) -> SigningKey:
     return key
 
 
+def rotate(file: Path, ids: Ids) -> Path:
+    """Make a new key in the place of the one in the file, which is kept beside it; the path of the one kept.
+
+    Raises FileExistsError rather than overwrite, ValueError if the file holds no key, and OSError.
+    """
+    name = read(file).key_id.partition(":")[2]
+    kept = file.with_name(f"{file.name}.{name}")
+    kept.hardlink_to(file)
+    file.unlink()
+    create(file, ids)
+    return kept
+
+
 def read(file: Path) -> SigningKey:
     """The key in a file; raises OSError if it cannot be read and ValueError if it holds no key."""
     return SigningKey.from_text(file.read_text(encoding="ascii"))

@@ -3,7 +3,7 @@
     MatrixError
     ├── BadRequest (400)      NotJson  BadJson  MissingParam  InvalidParam  TooDeep ...
     ├── Unauthorized (401)    MissingToken  UnknownToken  UserLocked
-    ├── Forbidden (403)       UserDeactivated  GuestAccessForbidden
+    ├── Forbidden (403)       UserDeactivated  GuestAccessForbidden  BadState ...
     ├── NotFound (404)        Unrecognized
     ├── ServerManaged (405)
     ├── AlreadyExists (409)
@@ -137,13 +137,6 @@ class IncompatibleRoomVersion(BadRequest):
     message = "The room has a version that you do not support"
 
 
-class BadState(BadRequest):
-    """The wanted change does not fit the present state (a ban of a user that is invited by third party, ...)."""
-
-    errcode = "M_BAD_STATE"
-    message = "The room's state does not allow this"
-
-
 class DuplicateAnnotation(BadRequest):
     """The same reaction by the same user to the same event."""
 
@@ -200,6 +193,13 @@ class UserSuspended(Forbidden):
 
     errcode = "M_USER_SUSPENDED"
     message = "This account is suspended"
+
+
+class BadState(Forbidden):
+    """The wanted change does not fit the present state, such as the lifting of a ban where there is none."""
+
+    errcode = "M_BAD_STATE"
+    message = "The room's state does not allow this"
 
 
 class GuestAccessForbidden(Forbidden):

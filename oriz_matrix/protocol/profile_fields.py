@@ -32,9 +32,7 @@ def check_name(name: str) -> None:
     if byte_length(name) > MAX_NAME_BYTES:
         raise KeyTooLarge(f"keyName: longer than {MAX_NAME_BYTES} bytes")
     if name not in (DISPLAYNAME, AVATAR_URL) and not _NAMESPACED.fullmatch(name):
-        raise InvalidParam(
-            "keyName: must be displayname, avatar_url or namespaced, such as org.example.field"
-        )
+        raise InvalidParam("keyName: must be displayname, avatar_url or namespaced, such as org.example.field")
 
 
 def check_value(name: str, value: object) -> None:

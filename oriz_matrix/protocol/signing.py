@@ -40,6 +40,10 @@ class VerifyKey:
         """Unpadded standard base64, as in `verify_keys`."""
         return encode_base64(bytes(self._key))
 
+    def __bytes__(self) -> bytes:
+        """The 32 bytes."""
+        return bytes(self._key)
+
     def verifies(self, message: bytes, signature: object) -> bool:
         """Whether the base64 text is this key's signature of the message."""
         if not isinstance(signature, str):

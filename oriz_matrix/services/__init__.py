@@ -9,14 +9,17 @@ from oriz_matrix.services.accounts.sessions import Sessions
 from oriz_matrix.services.accounts.shared_secret import SharedSecret
 from oriz_matrix.services.capabilities import Capabilities
 from oriz_matrix.services.creation.create import Create
+from oriz_matrix.services.creation.upgrade import Upgrade
 from oriz_matrix.services.filters import Filters
 from oriz_matrix.services.membership.change import Membership
 from oriz_matrix.services.profiles import Profiles
 from oriz_matrix.services.push_rules import PushRules
 from oriz_matrix.services.receipts import Receipts
 from oriz_matrix.services.rooms.aliases import Aliases
+from oriz_matrix.services.rooms.history import History
 from oriz_matrix.services.rooms.read import Read
 from oriz_matrix.services.rooms.send import Send
+from oriz_matrix.services.server_keys import ServerKeys
 from oriz_matrix.services.sync.respond import Sync
 from oriz_matrix.services.typing_notices import TypingNotices
 
@@ -30,6 +33,7 @@ class Services:
     capabilities: Capabilities
     create: Create
     filters: Filters
+    history: History
     login: Login
     membership: Membership
     profiles: Profiles
@@ -38,7 +42,9 @@ class Services:
     receipts: Receipts
     register: Register
     send: Send
+    server_keys: ServerKeys
     sessions: Sessions
     shared_secret: SharedSecret
     sync: Sync
     typing_notices: TypingNotices
+    upgrade: Upgrade

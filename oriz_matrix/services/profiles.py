@@ -18,7 +18,7 @@ from oriz_matrix.protocol.profile_fields import AVATAR_URL, DISPLAYNAME
 from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.accounts.sessions import refuse_suspended
 from oriz_matrix.services.jobs import Jobs
-from oriz_matrix.services.membership.change import MEMBER, VOUCHER, member_fields
+from oriz_matrix.services.membership.seen import MEMBER, VOUCHER, member_fields
 from oriz_matrix.services.rooms import access
 from oriz_matrix.services.rooms.append import Append
 from oriz_matrix.services.rooms.prepare import Draft

@@ -57,7 +57,7 @@ class PushRules:
         await self._change(requester, lambda stored: rules.set_actions(stored, kind, rule_id, parsed))
 
     async def _change(self, requester: Requester, edit: Callable[[UserRules], UserRules]) -> None:
-        if await self._db.write(_change, requester.user, edit):
+        if await self._db.write(change, requester.user, edit):
             self._changes.poke()
 
 
@@ -66,8 +66,8 @@ def _stored(tx: Transaction, user: UserNid) -> UserRules:
     return UserRules() if found is None else msgspec.json.decode(found.changes, type=UserRules)
 
 
-def _change(tx: Transaction, user: UserNid, edit: Callable[[UserRules], UserRules]) -> bool:
-    """Stores the edited rules; False where the edit changes nothing, of which nobody needs to hear."""
+def change(tx: Transaction, user: UserNid, edit: Callable[[UserRules], UserRules]) -> bool:
+    """Stores the edited rules of a user; False where the edit changes nothing, of which nobody needs to hear."""
     push_rules.lock(tx, user)
     stored = _stored(tx, user)
     edited = _ENCODE(edit(stored))

@@ -37,6 +37,11 @@ def remove(tx: Transaction, alias: RoomAlias) -> None:
     tx.run("DELETE FROM aliases WHERE alias = :alias", alias=alias)
 
 
+def move(tx: Transaction, old: RoomNid, new: RoomNid) -> None:
+    """Points all aliases of a room to another."""
+    tx.run("UPDATE aliases SET room = :new WHERE room = :old", old=old, new=new)
+
+
 def of_room(tx: Transaction, room: RoomNid) -> list[RoomAlias]:
     """The aliases that point to a room, in the order in which they were made."""
     sql = "SELECT alias FROM aliases WHERE room = :room ORDER BY created_at, alias"

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import EventId, UserId
-from oriz_matrix.storage import events, interning, membership, room_state, rooms, timeline, transactions, typing
+from oriz_matrix.storage import events, interning, jobs, membership, room_state, rooms, timeline, transactions, typing
 from oriz_matrix.storage.caches import StateAt
 from oriz_matrix.storage.errors import RoomMoved
+from oriz_matrix.storage.jobs import JobRequest
 from oriz_matrix.storage.membership import Membership
 from oriz_matrix.storage.rooms import Room
 from oriz_matrix.storage.timeline import Entry
@@ -27,7 +28,7 @@ class NewEvent(NamedTuple):
 
     notifies: it counts as unread by the default rules; mentions: local users whom it highlights, mentions_all: it
     highlights every member; redacts: the event of this room that it redacts; transaction: what its sender's device
-    called it; invite_state: the stripped state that goes with an invite, as JSON.
+    called it; job: what is to be done once the event is there.
     """
 
     event: Event
@@ -36,7 +37,7 @@ class NewEvent(NamedTuple):
     mentions_all: bool = False
     redacts: EventNid | None = None
     transaction: transactions.TransactionId | None = None
-    invite_state: bytes | None = None
+    job: JobRequest | None = None
 
 
 def append(tx: Transaction, room_nid: RoomNid, seen: StateAt, new: Sequence[NewEvent]) -> Room:
@@ -66,6 +67,7 @@ def message(tx: Transaction, room: RoomNid, seen: StateAt, new: NewEvent, sender
         body=event.encoded,
         sender=sender,
         notifies=int(new.notifies),
+        ts=timeline.moment(event),
         device=called.device if called else None,
         endpoint=called.endpoint if called else None,
         txn_id=called.txn_id if called else None,
@@ -92,8 +94,11 @@ class _Known(NamedTuple):
 def _known(tx: Transaction, room: Room, new: Sequence[NewEvent]) -> _Known:
     state = [item.event for item in new if item.event.is_state]
     targets = {UserId(event.key[1]) for event in state if event.type == MEMBER}
-    users = {item.event.sender for item in new} | targets | {user for item in new for user in item.mentions}
+    users = {item.event.sender for item in new} | targets
     numbers = {user: interning.user(tx, user) for user in sorted(users)}
+    for user in {user for item in new for user in item.mentions} - users:
+        if (nid := interning.find_user(tx, user)) is not None:  # whom nobody knows nobody has to tell
+            numbers[user] = nid
     keys = {event.key: interning.state_key(tx, event.key) for event in state}
     own = {event.event_id for event in state}
     auth = {event_id for event in state for event_id in event.auth_event_ids if event_id not in own}
@@ -121,7 +126,7 @@ class _Writing:
         self._mentions: list[dict[str, Any]] = []
         self._transactions: list[tuple[transactions.TransactionId, EventNid]] = []
         self._redactions: list[tuple[EventNid, EventNid]] = []
-        self._invite_states: dict[EventNid, bytes] = {}
+        self._jobs: list[JobRequest] = []
         self._stopped: list[tuple[UserNid, Position]] = []
         self._auth = dict(known.auth)
 
@@ -176,7 +181,7 @@ class _Writing:
         )
 
     def _add_rest(self, new: NewEvent, nid: EventNid, position: Position) -> None:
-        mentioned = [self._known.users[user] for user in new.mentions]
+        mentioned = [self._known.users[user] for user in new.mentions if user in self._known.users]
         for user in [EVERYBODY, *mentioned] if new.mentions_all else mentioned:
             row = {"user": user, "room": self._room.nid, "position": position, "event": nid, "counted": new.notifies}
             self._mentions.append(row)
@@ -184,24 +189,25 @@ class _Writing:
             self._transactions.append((new.transaction, nid))
         if new.redacts is not None:
             self._redactions.append((new.redacts, nid))
-        if new.invite_state is not None:
-            self._invite_states[nid] = new.invite_state
+        if new.job is not None:
+            self._jobs.append(new.job)
 
     def write(self) -> Room:
         """Writes everything; the room as it is now."""
         tx, room = self._tx, self._room
         tx.pipeline()
         events.add(tx, room.nid, self._bodies)
-        timeline.add(tx, self._entries)
+        timeline.add(tx, self._entries, self._bodies)
         transactions.add(tx, self._transactions)
         events.link_auth(tx, self._edges)
         self._state.write(tx)
         self._memberships.write(tx)
         timeline.mention(tx, self._mentions)
-        events.keep_invite_states(tx, self._invite_states)
         for event, by in self._redactions:
             timeline.redact(tx, room.nid, event, by)
         for user, position in self._stopped:
             typing.stop(tx, room.nid, user, position)
+        for job in self._jobs:
+            jobs.enqueue(tx, job.queue, job.key, b"", run_at=0)
         rooms.save(tx, room)
         return room

@@ -3,6 +3,7 @@
 StorageError
 ├── RoomMoved            the room's current state is no longer the one that was seen
 ├── Duplicate            a row with this key is there already
+├── KeyReused            a signing key's id stood for another key before
 ├── TooNew               the database was written by a newer Oriz
 └── DatabaseUnavailable  the database cannot be reached or written (temporary)
 """
@@ -18,6 +19,10 @@ class RoomMoved(StorageError):
 
 class Duplicate(StorageError):
     """A row with this key is there already."""
+
+
+class KeyReused(StorageError):
+    """An id of a signing key stood for another key before, and other servers remember that one."""
 
 
 class TooNew(StorageError):

@@ -73,12 +73,6 @@ def link_auth(tx: Transaction, edges: Sequence[tuple[EventNid, EventNid]]) -> No
     tx.many(sql, [{"event": event, "auth": auth} for event, auth in edges])
 
 
-def keep_invite_states(tx: Transaction, states: Mapping[EventNid, bytes]) -> None:
-    """Stores the stripped state, as a JSON list, that goes with each invite or knock."""
-    sql = "INSERT INTO invite_states (event, state) VALUES (:event, :state)"
-    tx.many(sql, [{"event": event, "state": state} for event, state in states.items()])
-
-
 def effective(tx: Transaction, nids: Sequence[EventNid]) -> dict[EventNid, Event]:
     """Events as they stand after redactions: what authorization, state answers and previous contents use."""
     found = load(tx, nids)
@@ -87,9 +81,3 @@ def effective(tx: Transaction, nids: Sequence[EventNid]) -> dict[EventNid, Event
         if nid in found:
             found[nid] = redacted(found[nid])
     return found
-
-
-def invite_states(tx: Transaction, nids: Sequence[EventNid]) -> dict[EventNid, bytes]:
-    """The stripped state, as a JSON list, that came with each invite or knock."""
-    sql = "SELECT event, state FROM invite_states WHERE event = ANY(:events)"
-    return dict(tx.rows(sql, events=nids)) if nids else {}

@@ -25,6 +25,13 @@ class Job(NamedTuple):
     owner: str
 
 
+class JobRequest(NamedTuple):
+    """A job that is to be done soon; all that it needs is in its key."""
+
+    queue: str
+    key: str
+
+
 class Lease(NamedTuple):
     """Who takes a job: when, and until when it is theirs if they do not renew it."""
 

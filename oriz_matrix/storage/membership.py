@@ -17,6 +17,7 @@ class Membership(NamedTuple):
     membership: str
     event: EventNid
     stay_since: Position
+    forgotten: bool = False
 
 
 def now(tx: Transaction, user: UserNid, room: RoomNid) -> Membership | None:
@@ -74,21 +75,31 @@ class Changes:
 
 @single
 def of_user(tx: Transaction, user: UserNid, at: Position) -> list[Membership]:
-    """All memberships of a user as of a position."""
+    """All memberships of a user as of a position; `forgotten` tells of now."""
     sql = """
-        SELECT user_nid, room, since, membership, event, stay_since FROM memberships
+        SELECT user_nid, room, since, membership, event, stay_since, forgotten FROM memberships
         WHERE user_nid = :user AND until > :at AND since <= :at
     """
     return [Membership(*row) for row in tx.rows(sql, user=user, at=at)]
 
 
 def of_user_in(tx: Transaction, user: UserNid, room: RoomNid) -> list[Membership]:
-    """A user's memberships of one room through time, oldest first."""
+    """A user's memberships of one room through time, oldest first; none of a room that they forgot."""
     sql = """
-        SELECT user_nid, room, since, membership, event, stay_since FROM memberships
+        SELECT user_nid, room, since, membership, event, stay_since, forgotten FROM memberships
         WHERE user_nid = :user AND room = :room ORDER BY since
     """
-    return [Membership(*row) for row in tx.rows(sql, user=user, room=room)]
+    found = [Membership(*row) for row in tx.rows(sql, user=user, room=room)]
+    return [] if found and found[-1].forgotten else found
+
+
+def forget(tx: Transaction, user: UserNid, room: RoomNid) -> bool:
+    """A user forgets a room, until their next membership of it; False where they have not left it."""
+    sql = """
+        UPDATE memberships SET forgotten = TRUE
+        WHERE user_nid = :user AND room = :room AND until = :forever AND membership IN ('leave', 'ban')
+    """
+    return tx.run(sql, user=user, room=room, forever=FOREVER) > 0
 
 
 def of_user_in_rooms(
@@ -119,13 +130,32 @@ def members(tx: Transaction, room: RoomNid, membership: str, at: Position) -> li
     return [user for (user,) in tx.rows(sql, room=room, membership=membership, at=at)]
 
 
+def events_of(tx: Transaction, room: RoomNid, membership: str) -> list[EventNid]:
+    """The member events of everybody with a membership of a room now, in the order in which they got it."""
+    sql = """
+        SELECT event FROM memberships WHERE room = :room AND until = :forever AND membership = :membership
+        ORDER BY since
+    """
+    return [event for (event,) in tx.rows(sql, room=room, membership=membership, forever=FOREVER)]
+
+
+def members_here(tx: Transaction, room: RoomNid) -> list[UserNid]:
+    """The users of this server who are joined to a room now."""
+    # Asked row by row: a join would let the engine read all accounts.
+    sql = """
+        SELECT m.user_nid FROM memberships m
+        WHERE m.room = :room AND m.until = :forever AND m.membership = 'join'
+            AND (SELECT a.user_nid FROM accounts a WHERE a.user_nid = m.user_nid) IS NOT NULL
+    """
+    return [user for (user,) in tx.rows(sql, room=room, forever=FOREVER)]
+
+
 def guests(tx: Transaction, room: RoomNid) -> list[UserId]:
     """The guests of this server who are joined to a room now."""
     sql = """
-        SELECT u.user_id FROM memberships m
-        JOIN accounts a ON a.user_nid = m.user_nid AND a.is_guest
-        JOIN users u ON u.nid = m.user_nid
+        SELECT (SELECT u.user_id FROM users u WHERE u.nid = m.user_nid) FROM memberships m
         WHERE m.room = :room AND m.until = :forever AND m.membership = 'join'
+            AND (SELECT a.is_guest FROM accounts a WHERE a.user_nid = m.user_nid)
     """
     return [user_id for (user_id,) in tx.rows(sql, room=room, forever=FOREVER)]
 

@@ -217,11 +217,9 @@ def _entries(tx: Transaction, state: StateAt, keys: Sequence[StateKeyNid]) -> di
     A key's intervals follow each other without gaps, so the newest that began by then is the one.
     """
     sql = """
-        SELECT e.state_key, e.event FROM state_keys k JOIN state_entries e
-            ON e.branch = :branch AND e.state_key = k.nid AND e.since =
-                (SELECT max(since) FROM state_entries
-                WHERE branch = :branch AND state_key = k.nid AND since <= :position)
-        WHERE k.nid = ANY(:keys)
+        SELECT e.state_key, e.event FROM EACH(:keys) CROSS JOIN state_entries e
+        WHERE e.branch = :branch AND e.state_key = value AND e.since =
+            (SELECT max(since) FROM state_entries WHERE branch = :branch AND state_key = value AND since <= :position)
     """
     return dict(tx.rows(sql, branch=state.branch, keys=keys, position=state.position))
 

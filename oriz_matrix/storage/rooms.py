@@ -47,6 +47,12 @@ def publish(tx: Transaction, nid: RoomNid) -> None:
     tx.run("UPDATE rooms SET published = TRUE WHERE nid = :nid", nid=nid)
 
 
+def hand_over_listing(tx: Transaction, old: RoomNid, new: RoomNid) -> None:
+    """Puts a room into the room directory in place of another, if that is there."""
+    if tx.run("UPDATE rooms SET published = FALSE WHERE nid = :old AND published", old=old):
+        publish(tx, new)
+
+
 def find(tx: Transaction, room_id: RoomId) -> RoomName | None:
     """What of a room never changes, or None when this server does not know the room."""
     if (known := tx.caches.rooms_by_id.get(room_id)) is not None:

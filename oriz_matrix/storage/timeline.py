@@ -6,9 +6,13 @@ A live event stands at (position, 0); events fetched later into the gap before p
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from oriz_matrix.protocol.events import Event
 from oriz_matrix.storage.caches import StateAt
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import BranchNid, EventNid, Position, RoomNid, StateKeyNid, UserNid
+
+LATEST = 2**63 - 1
+"""The latest moment that is told apart, in milliseconds."""
 
 LAST_BACK = 2**31
 """Above every `back`: (p, LAST_BACK) lies after all events at p."""
@@ -42,15 +46,20 @@ class Place(NamedTuple):
     back: int = 0
 
 
-def add(tx: Transaction, entries: Sequence[Entry]) -> None:
+def add(tx: Transaction, entries: Sequence[Entry], bodies: Mapping[EventNid, Event]) -> None:
     """Puts events at their places."""
     sql = """
         INSERT INTO event_status
-            (event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread)
-        VALUES
-            (:event, :room, :sender, :state_key, :replaces, :position, :back, :branch, :state_at, :redacted_by, :unread)
+            (event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread, ts)
+        VALUES (:event, :room, :sender, :state_key, :replaces, :position, :back, :branch, :state_at, :redacted_by,
+            :unread, :ts)
     """
-    tx.many(sql, [entry._asdict() for entry in entries])
+    tx.many(sql, [{**entry._asdict(), "ts": moment(bodies[entry.event])} for entry in entries])
+
+
+def moment(event: Event) -> int:
+    """When an event was sent, as far as a column holds it; what is beyond is nobody's real clock."""
+    return max(0, min(event.origin_server_ts, LATEST))
 
 
 def mention(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -115,6 +124,37 @@ def after(tx: Transaction, room: RoomNid, place: Place, upto: Place, limit: int)
         sql, room=room, position=place.position, back=place.back, upto=upto.position, upto_back=upto.back, limit=limit
     )
     return [Entry(*row) for row in rows]
+
+
+class Moment(NamedTuple):
+    """A place in the order of a room's events by the time at which they were sent, those of one time by number."""
+
+    ts: int
+    event: EventNid
+
+
+def sent_from(tx: Transaction, room: RoomNid, moment: Moment, limit: int) -> list[tuple[Moment, Position]]:
+    """The first events after a moment by the time at which they were sent, each with its position."""
+    sql = """
+        SELECT ts, event, position FROM event_status
+        WHERE room = :room AND (ts, event) > (:ts, :event)
+            AND position IS NOT NULL AND rejected IS NULL AND NOT soft_failed
+        ORDER BY ts, event LIMIT :limit
+    """
+    rows = tx.rows(sql, room=room, ts=moment.ts, event=moment.event, limit=limit)
+    return [(Moment(ts, event), position) for ts, event, position in rows]
+
+
+def sent_until(tx: Transaction, room: RoomNid, moment: Moment, limit: int) -> list[tuple[Moment, Position]]:
+    """The last events before a moment by the time at which they were sent, the last first, each with its position."""
+    sql = """
+        SELECT ts, event, position FROM event_status
+        WHERE room = :room AND (ts, event) < (:ts, :event)
+            AND position IS NOT NULL AND rejected IS NULL AND NOT soft_failed
+        ORDER BY ts DESC, event DESC LIMIT :limit
+    """
+    rows = tx.rows(sql, room=room, ts=moment.ts, event=moment.event, limit=limit)
+    return [(Moment(ts, event), position) for ts, event, position in rows]
 
 
 def status(tx: Transaction, event: EventNid) -> Entry | None:

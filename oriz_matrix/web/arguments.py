@@ -51,6 +51,28 @@ _PARSERS: dict[Any, Callable[[str, str], str]] = {
 _ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
+class Body:
+    """The body of one request, read at most once: a server's signature covers it, and then its endpoint wants it."""
+
+    __slots__ = ("_data", "_limit", "_request")
+
+    def __init__(self, request: web.BaseRequest, limit: int) -> None:
+        self._request = request
+        self._limit = limit
+        self._data: bytes | None = None
+
+    @property
+    def stream(self) -> StreamReader:
+        """What is still to be read."""
+        return self._request.content
+
+    async def read(self) -> bytes:
+        """All of it; raises `TooLarge`, and `BadRequest` where it does not come."""
+        if self._data is None:
+            self._data = await read_body(self._request, self._limit)
+        return self._data
+
+
 class Arguments:
     """The converters of one endpoint; raises `TypeError` for a function that cannot be called by its declaration."""
 
@@ -67,7 +89,11 @@ class Arguments:
         self._streamed = body_type is StreamReader
         self._body = None if body_type is None or self._streamed else body_reader(body_type)
 
-    async def read(self, request: web.BaseRequest, segments: Sequence[str], query: str) -> dict[str, Any]:
+    def body_of(self, request: web.BaseRequest) -> Body:
+        """A request's body, to be read by whoever needs it first."""
+        return Body(request, self._body_limit)
+
+    async def read(self, body: Body, segments: Sequence[str], query: str) -> dict[str, Any]:
         """The arguments of one request; `segments` are the values of the path's parameters, still percent-encoded."""
         values: dict[str, Any] = {
             name: parse(decode_segment(name, segment), name)
@@ -76,9 +102,9 @@ class Arguments:
         if self._query is not None:
             values["query"] = self._query(query)
         if self._body is not None:
-            values["body"] = self._body(await read_body(request, self._body_limit))
+            values["body"] = self._body(await body.read())
         elif self._streamed:
-            values["body"] = request.content
+            values["body"] = body.stream
         return values
 
 

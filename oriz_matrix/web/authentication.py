@@ -1,7 +1,7 @@
 """Who calls: from the headers of a request to the call that its endpoint's function gets.
 
 Access tokens come as `Authorization: Bearer ...`, or as `?access_token=...` where the operator still allows it.
-Client-server API, "Client Authentication".
+Client-server API, "Client Authentication". Other servers sign what they ask, see `web.signatures`.
 """
 
 from typing import Protocol
@@ -12,10 +12,11 @@ from multidict import CIMultiDictProxy
 from oriz_matrix.base.clock import Clock
 from oriz_matrix.base.logging import add_context
 from oriz_matrix.protocol.errors import Forbidden, GuestAccessForbidden, MissingToken, UserLocked
+from oriz_matrix.protocol.identifiers import ServerName
 from oriz_matrix.services import Services
 from oriz_matrix.services.accounts.requester import Requester
-from oriz_matrix.web.arguments import parse_query
-from oriz_matrix.web.calls import AdminCall, Call, OptionalUserCall, UserCall
+from oriz_matrix.web.arguments import Body, parse_query
+from oriz_matrix.web.calls import AdminCall, Call, OptionalUserCall, ServerCall, UserCall
 from oriz_matrix.web.endpoint import Auth, Endpoint
 from oriz_matrix.web.limits import Limits
 
@@ -24,6 +25,7 @@ CALL_TYPES = {
     Auth.OPTIONAL_USER: OptionalUserCall,
     Auth.USER: UserCall,
     Auth.ADMIN: AdminCall,
+    Auth.SERVER: ServerCall,
 }
 
 
@@ -42,6 +44,17 @@ class Caller(msgspec.Struct, frozen=True, eq=False):
     ip: str
     headers: CIMultiDictProxy[str]
     query: str
+    method: str
+    target: str
+    body: Body
+
+
+class ServerAuthenticator(Protocol):
+    """Knows which server has signed a request."""
+
+    async def origin(self, caller: Caller) -> ServerName:
+        """The server's name; raises `Unauthorized`, `Forbidden` and its like."""
+        ...
 
 
 class Gate:
@@ -55,15 +68,23 @@ class Gate:
         clock: Clock,
         *,
         token_in_query: bool = True,
+        servers: ServerAuthenticator | None = None,
     ) -> None:
+        """`servers` is None where no endpoint is for other servers."""
         self._services = services
         self._authenticator = authenticator
         self._limits = limits
         self.clock = clock
         self._token_in_query = token_in_query
+        self._servers = servers
 
     async def admit(self, endpoint: Endpoint, caller: Caller) -> Call:
         """The call for the endpoint's function; raises the 401, 403 or 429 that keeps the caller out."""
+        if endpoint.auth is Auth.SERVER:
+            assert self._servers is not None, "an endpoint for servers is declared where they are known"
+            origin = await self._servers.origin(caller)
+            add_context(origin=origin)
+            return ServerCall(self._services, caller.request_id, caller.ip, caller.headers, origin)
         token = None if endpoint.auth is Auth.NONE else self._token(caller)
         if token is None and endpoint.auth in (Auth.USER, Auth.ADMIN):
             raise MissingToken

@@ -1,12 +1,14 @@
 """What an endpoint's function gets as its first argument: who calls, from where, and the services it may use.
 
 The endpoint's `Auth` decides the type: NONE `Call`, USER `UserCall`, OPTIONAL_USER `OptionalUserCall`, ADMIN
-`AdminCall`. All are immutable; their representation shows the request id only, so that no token lands in a log.
+`AdminCall`, SERVER `ServerCall`. All are immutable; their representation shows the request id only, so that no token
+lands in a log.
 """
 
 import msgspec
 from multidict import CIMultiDictProxy
 
+from oriz_matrix.protocol.identifiers import ServerName
 from oriz_matrix.services import Services
 from oriz_matrix.services.accounts.requester import Requester
 
@@ -40,6 +42,12 @@ class OptionalUserCall(Call, frozen=True, eq=False):
 
     requester: Requester | None
     access_token: str | None
+
+
+class ServerCall(Call, frozen=True, eq=False):
+    """A request by another server, which has signed it."""
+
+    origin: ServerName
 
 
 class AdminCall(UserCall, frozen=True, eq=False):

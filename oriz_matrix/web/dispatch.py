@@ -17,6 +17,7 @@ from oriz_matrix.base.config.types import AddressSet
 from oriz_matrix.base.logging import begin_context
 from oriz_matrix.base.metrics import Metrics, RequestMeter
 from oriz_matrix.protocol.errors import Internal, MatrixError, Unavailable, Unrecognized
+from oriz_matrix.storage.errors import DatabaseUnavailable
 from oriz_matrix.web.authentication import Caller, Gate
 from oriz_matrix.web.compression import Compressor
 from oriz_matrix.web.connection import Connection
@@ -32,13 +33,14 @@ UNKNOWN = "unknown"
 class Exchange:
     """One request on its way to its answer."""
 
-    __slots__ = ("id", "path", "query", "request", "route", "started")
+    __slots__ = ("id", "path", "query", "request", "route", "started", "target")
 
     def __init__(self, request: web.BaseRequest, request_id: str, started: float) -> None:
         self.started = started
         self.request = request
         self.id = request_id
-        self.path, _, self.query = _origin_form(request.raw_path).partition("?")
+        self.target = _origin_form(request.raw_path)
+        self.path, _, self.query = self.target.partition("?")
         self.route: Route | None = None
 
     @property
@@ -102,6 +104,9 @@ class Dispatcher:
         request = exchange.request
         if isinstance(error, ConnectionError) and request.transport is None:
             raise error
+        if isinstance(error, DatabaseUnavailable):
+            logger.warning("the database is away", error=str(error))
+            return render(failure(Unavailable()), exchange.id, cors=exchange.cors)
         logger.error("request failed", method=request.method, path=_printable(exchange.path), exc_info=error)
         if request.writer.output_size > 0:
             raise ConnectionResetError("the answer has begun and cannot be finished") from None
@@ -116,9 +121,11 @@ class Dispatcher:
         exchange.route = route
         if self._draining and route.endpoint.cancellable:
             raise Unavailable
-        caller = Caller(exchange.id, self._address(request), request.headers, exchange.query)
+        body = route.arguments.body_of(request)
+        address = self._address(request)
+        caller = Caller(exchange.id, address, request.headers, exchange.query, request.method, exchange.target, body)
         call = await self._gate.admit(route.endpoint, caller)
-        arguments = await route.arguments.read(request, route.values(segments), exchange.query)
+        arguments = await route.arguments.read(body, route.values(segments), exchange.query)
         answer = route.endpoint.handler(call, **arguments)
         return await (self._wait(request, answer) if route.endpoint.cancellable else answer)
 

@@ -29,6 +29,8 @@ CLIENT_R0_V3 = ("r0", "v3")
 CLIENT_V1 = ("v1",)
 CLIENT_V3 = ("v3",)
 CLIENT_R0_V1_V3 = ("r0", "v1", "v3")
+FEDERATION_V1 = ("v1",)
+KEYS_V2 = ("v2",)
 
 
 class Auth(Enum):
@@ -38,6 +40,7 @@ class Auth(Enum):
     OPTIONAL_USER = "optional user"
     USER = "user"
     ADMIN = "admin"
+    SERVER = "server"
 
 
 class Surface(msgspec.Struct, frozen=True):

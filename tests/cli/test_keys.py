@@ -1,4 +1,4 @@
-"""`oriz keys generate` writes one new key to one new file."""
+"""`oriz keys generate` writes one new key to one new file, `oriz keys rotate` replaces the one in use."""
 
 from pathlib import Path
 
@@ -7,6 +7,9 @@ from click.testing import CliRunner
 from oriz_matrix.app.cli import main
 from oriz_matrix.app.cli.exits import ExitCode
 from oriz_matrix.base import signing_key
+from oriz_matrix.base.config.model import Config
+from oriz_matrix.base.ids import Ids
+from tests.cli.commands import oriz
 
 
 def test_a_key_is_made_and_named(tmp_path: Path) -> None:
@@ -33,3 +36,29 @@ def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["keys", "generate", "--output", str(file)])
     assert result.exit_code == ExitCode.FILE
     assert result.stderr == f"Error: {file} cannot be written: No such file or directory\n"
+
+
+def test_a_key_is_replaced_and_kept(local: Config) -> None:
+    path = local.signing_key_path
+    assert oriz(local, "keys", "rotate").exit_code == ExitCode.FILE
+    path.parent.mkdir()
+    old = signing_key.create(path, Ids())
+    result = oriz(local, "keys", "rotate")
+    new = signing_key.read(path)
+    kept = path.with_name(f"signing.key.{old.key_id.removeprefix('ed25519:')}")
+    assert new.key_id != old.key_id
+    assert signing_key.read(kept).to_text() == old.to_text()
+    assert result.output == f"{path} holds the new key {new.key_id}, for the next start; {kept} the old one\n"
+    assert {each.stat().st_mode & 0o777 for each in (path, kept)} == {0o600}
+
+
+def test_nothing_is_lost_when_a_key_cannot_be_kept(local: Config) -> None:
+    path = local.signing_key_path
+    path.parent.mkdir()
+    old = signing_key.create(path, Ids())
+    path.with_name(f"signing.key.{old.key_id.removeprefix('ed25519:')}").write_text("precious")
+    assert oriz(local, "keys", "rotate").exit_code == ExitCode.EXISTS
+    assert signing_key.read(path).to_text() == old.to_text()
+    path.write_text("nonsense")
+    result = oriz(local, "keys", "rotate")
+    assert (result.exit_code, result.stderr) == (ExitCode.FILE, f"Error: {path} holds no signing key\n")

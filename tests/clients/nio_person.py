@@ -75,6 +75,13 @@ class Person:
             self._loop = None
         return str(self.client.next_batch)
 
+    async def is_shown_out(self, *, within: float) -> str:
+        """Waits until the server ends the loop with an error, for so many seconds; returns what the error says."""
+        assert self._loop is not None, f"{self.name} does not listen"
+        await asyncio.wait({self._loop}, timeout=within)
+        assert self._loop.done(), f"{self.name} still listens"
+        return str(self._loop.exception())
+
     async def leaves_the_stage(self) -> None:
         """Closes whatever is open, so that nothing outlives the play."""
         await self.goes_offline()

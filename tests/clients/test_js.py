@@ -1,4 +1,4 @@
-"""Plays for two people who use matrix-js-sdk: `js/plays.mjs`, each given by a process of Node.js.
+"""Plays for people who use matrix-js-sdk: `js/plays.mjs`, each given by a process of Node.js.
 
 The library and the Node.js release that it needs are installed by `npm ci` in the folder `js`. Where that has not been
 done, the plays are skipped; a machine that must not skip them says so by `ORIZ_TEST_JS=required`.
@@ -24,6 +24,25 @@ PLAYS = [
     "they see each other read",
     "Bob leaves and is gone",
     "after the logout the token is worth nothing",
+    "Alice takes another name and a time zone",
+    "what Alice notes down is on all her devices",
+    "a room has Alice's note and tag, and nobody else's",
+    "a push rule of Alice's own reaches her other device",
+    "a mention highlights until it is read",
+    "Alice marks how far she has read",
+    "only who speaks is introduced",
+    "a stored filter does what it says",
+    "Bob comes in by the address",
+    "Bob looks up who is there",
+    "Bob is kicked and comes back",
+    "a ban holds until it is lifted",
+    "Bob knocks and is let in",
+    "Bob takes his knock back",
+    "Bob forgets the garden",
+    "Bob looks around an event, and at a day",
+    "a room that Bob has left shows what he saw",
+    "the room moves, and Bob follows",
+    "a logout everywhere ends what waits",
 ]
 
 pytestmark = pytest.mark.skipif(

@@ -3,37 +3,11 @@
 Each play makes accounts of its own, so the order of the plays and what a server remembers do not matter.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import nio
 from nio.responses import RegisterInteractiveError
 
 from tests.clients.nio_person import NO_STAGE_YET, Person
-
-
-@asynccontextmanager
-async def two_people(url: str) -> AsyncIterator[tuple[Person, Person]]:
-    """Alice and Bob: registered, logged in, and listening."""
-    alice, bob = Person(url, "alice"), Person(url, "bob")
-    try:
-        for person in (alice, bob):
-            await person.registers()
-            await person.logs_in()
-            person.listens()
-        yield alice, bob
-    finally:
-        await alice.leaves_the_stage()
-        await bob.leaves_the_stage()
-
-
-async def share_a_room(alice: Person, bob: Person) -> str:
-    """Alice makes a room, and Bob joins it by her invitation."""
-    room = await alice.creates_room(name="The garden", invite=(bob.id,))
-    await bob.sees(lambda: room in bob.client.invited_rooms, "the invitation")
-    await bob.joins(room)
-    await alice.sees(lambda: room in alice.client.rooms and bob.id in alice.client.rooms[room].users, "Bob come in")
-    return room
+from tests.clients.nio_stage import share_a_room, two_people
 
 
 async def test_a_name_is_taken_only_once(server_url: str) -> None:

@@ -12,13 +12,14 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from oriz_matrix import api
+from oriz_matrix.api import pages
 from oriz_matrix.web.endpoint import Endpoint, declared
 
 
 def all_endpoints() -> list[Endpoint]:
     """Every declared endpoint, in the order of the modules' names."""
     names = sorted(module.name for module in pkgutil.walk_packages(api.__path__, api.__name__ + "."))
-    return list(declared(*(importlib.import_module(name) for name in names)))
+    return [*declared(*(importlib.import_module(name) for name in names)), *pages.well_known("https://example.org")]
 
 
 def title(endpoint: Endpoint) -> str:

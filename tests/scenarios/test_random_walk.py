@@ -115,8 +115,11 @@ class Walk:
             lambda: actor.join(room),
             lambda: actor.leave(room),
             lambda: actor.invite(room, other),
-            lambda: actor.set_member(room, other, "leave"),
-            lambda: actor.set_member(room, other, "ban"),
+            lambda: actor.moderate(room, "kick", other),
+            lambda: actor.moderate(room, "ban", other),
+            lambda: actor.moderate(room, "unban", other),
+            lambda: actor.knock(room),
+            lambda: actor.forget(room),
             lambda: actor.set_member(room, actor, "join", displayname=str(self.dice.random())),
             lambda: actor.set_state(room, "m.room.topic", {"topic": str(self.dice.random())}),
             lambda: actor.set_state(

@@ -122,3 +122,25 @@ async def test_what_has_left_cannot_be_redacted(home: Home) -> None:
     await bob.leave(room)
     with refused(403, "M_FORBIDDEN"):
         await bob.redact(room, said)
+
+
+async def test_an_invite_does_not_show_what_was_redacted_since(either_home: Home) -> None:
+    alice, bob, carol = await either_home.users("alice", "bob", "carol")
+    room = await alice.create_room(initial_state=[{"type": "m.room.join_rules", "content": {"join_rule": "knock"}}])
+    name = await alice.set_state(room, "m.room.name", {"name": SECRET})
+    await alice.set_state(room, "m.room.topic", {"topic": "Tea"})
+    await alice.invite(room, bob, reason=SECRET)
+    await carol.knock(room)
+    assert SECRET in json.dumps((await bob.sync()).invite(room))
+    assert SECRET in json.dumps((await carol.sync()).knock(room))
+    await alice.set_state(room, "m.room.topic", {"topic": "Later"})
+    await alice.redact(room, name)
+    invite = (await alice.whole_state(room))["m.room.member", bob.id]
+    await alice.redact(room, invite["event_id"])
+    for shown in ((await bob.sync_anew()).invite(room), (await carol.sync_anew()).knock(room)):
+        assert shown is not None
+        assert SECRET not in json.dumps(shown)
+        by_type = {event["type"]: event for event in shown if event["type"] != "m.room.member"}
+        assert by_type["m.room.name"]["content"] == {}
+        assert by_type["m.room.topic"]["content"] == {"topic": "Tea"}, "as it was then"
+        assert all(event.keys() == {"type", "state_key", "sender", "content"} for event in shown)

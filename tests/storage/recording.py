@@ -106,7 +106,7 @@ def _counting(recording: Recording, plain: Callable[..., Any]) -> Callable[..., 
 
 
 def whole_reads(session: Session, recording: Recording, small: frozenset[str]) -> dict[str, list[str]]:
-    """Which functions read a table (or an index) from its beginning to its end, and how; `small` ones may be read so."""
+    """Which functions read a table or an index from beginning to end, and how; `small` ones may be read so."""
     explain = _explain_sqlite if isinstance(session, SqliteConnection) else _explain_postgres
     found: dict[str, list[str]] = {}
     for statement, parameters in recording.statements.items():
@@ -119,7 +119,18 @@ def whole_reads(session: Session, recording: Recording, small: frozenset[str]) -
 
 
 NO_TABLES = frozenset(
-    {"json_each", "pairs", "each", "CONSTANT", "positions", "server", "skipped", "schema_steps", "pg_database"}
+    {
+        "json_each",
+        "pairs",
+        "each",
+        "CONSTANT",
+        "positions",
+        "server",
+        "own_keys",
+        "skipped",
+        "schema_steps",
+        "pg_database",
+    }
 )
 """What a plan may read from its beginning to its end: lists that were given, and tables that do not grow with use."""
 
@@ -131,7 +142,8 @@ def _explain_sqlite(session: Session, sql: str, parameters: Mapping[str, Any]) -
     # An INSERT would list the children of its table, which it looks at only where a constraint is broken already.
     session.run(f"PRAGMA foreign_keys = {'OFF' if sql.lstrip().startswith('INSERT') else 'ON'}", {})
     plan = session.rows(f"EXPLAIN QUERY PLAN {sql}", parameters)
-    scans = [detail.removeprefix("SCAN ") for *_, detail in plan if detail.startswith("SCAN ")]
+    whole = [re.fullmatch(r"(?:SCAN (?=.)|SEARCH (?=\w+$))(.*)", detail) for *_, detail in plan]
+    scans = [found[1] for found in whole if found]  # "SEARCH x" alone tells of a min() over the whole of x
     return [scan for scan in scans if scan.split()[0] not in NO_TABLES and not scan.startswith("(")]
 
 

@@ -83,7 +83,5 @@ def _fill(session: Session, blob: str) -> None:
             SELECT 'seed', user_id, 9000000000000 + nid, CAST('{}' AS {blob}) FROM users""",
         """INSERT INTO aliases (alias, room, creator, created_at)
             SELECT '#' || u.user_id, r.nid, u.nid, 1 FROM users u JOIN rooms r ON r.nid = u.nid % 200 + 1""",
-        """INSERT INTO invite_states (event, state)
-            SELECT event, CAST('[]' AS {blob}) FROM memberships""",
     ):
         session.run(sql.replace("{blob}", blob), {})

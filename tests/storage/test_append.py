@@ -11,6 +11,7 @@ from oriz_matrix.storage import (
     append,
     events,
     interning,
+    jobs,
     membership,
     room_state,
     rooms,
@@ -26,6 +27,7 @@ from oriz_matrix.storage.caches import Caches, StateAt
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.dialects.postgresql import Postgres
 from oriz_matrix.storage.errors import Duplicate, RoomMoved
+from oriz_matrix.storage.jobs import JobRequest, Lease
 from oriz_matrix.storage.sessions import NewSession
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.transactions import TransactionId
@@ -274,12 +276,18 @@ async def test_what_is_unread_is_counted_from_what_was_read(database: Database) 
     assert found == dict(zip(readers, [Counts(0, 0), Counts(5, 2)], strict=True))
 
 
-async def test_an_invite_keeps_its_stripped_state(database: Database) -> None:
+async def test_a_job_is_there_when_its_event_is(database: Database) -> None:
     talk = await new_room(database)
-    invite = member(talk.room_id, BOB, "invite")
-    await talk.append(NewEvent(invite, invite_state=b"[1]"))
-    nid = await talk.number(invite)
-    assert await database.read(events.invite_states, [nid]) == {nid: b"[1]"}
+    closing = event(talk.room_id, "m.room.guest_access", ALICE, {}, "")
+    before = await talk.row()
+    await talk.append(NewEvent(closing, job=JobRequest("guests", talk.room_id)))
+    late = NewEvent(member(talk.room_id, BOB, "join"), job=JobRequest("late", "never"))
+    with pytest.raises(RoomMoved):
+        await database.write(append.append, talk.nid, before.current, [late])
+    assert not await database.read(jobs.is_due, ["late"], 1)
+    job = await database.write(jobs.take, ["guests"], Lease("somebody", 1, 2))
+    assert job is not None
+    assert job.key == talk.room_id
 
 
 async def test_edges_of_the_auth_chain_are_kept(database: Database) -> None:

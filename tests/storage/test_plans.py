@@ -4,19 +4,24 @@ Nobody keeps the list of statements: an ordinary day on a server is recorded.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from oriz_matrix.base.config.model import Config
+from oriz_matrix.storage import append, interning, membership, room_state, rooms, timeline
+from oriz_matrix.storage.append import NewEvent
 from oriz_matrix.storage.caches import Caches
 from oriz_matrix.storage.dialects import Dialect, Session
 from oriz_matrix.storage.dialects.postgresql import Postgres
 from oriz_matrix.storage.dialects.sqlite import Sqlite, SqliteConnection
+from oriz_matrix.storage.transaction import Transaction
 from tests.storage import recording, seeding
 from tests.storage.recording import Recording, recorded, whole_reads
+from tests.storage.talk import ALICE, VERSION, event, member
 from tests.support.databases import Databases
 from tests.support.homeserver import Home, User
 from tests.support.in_process import SERVER_NAME, open_config
@@ -75,8 +80,11 @@ async def _a_day(home: Home) -> None:
     await _talk(room, alice, bob)
     await _read(room, alice, bob)
     await _read(seeding.room_id(3), alice, bob)
-    await alice.set_member(room, carl, "ban")
-    await alice.set_member(room, carl, "leave")
+    await alice.moderate(room, "ban", carl)
+    await alice.moderate(room, "unban", carl)
+    await carl.forget(room)
+    await alice.set_state(room, "m.room.guest_access", {"guest_access": "forbidden"})
+    await alice.upgrade(await alice.create_room(creation_content={"type": "m.space"}, room_alias_name="old"), "12")
     for person in (alice, bob, carl):
         await person.sync()
         await person.sync_anew(filter={"room": {"state": {"lazy_load_members": True}, "include_leave": True}})
@@ -111,6 +119,10 @@ async def _read(room: str, alice: User, bob: User) -> None:
         page = await person.messages(room, limit=20)
         await person.messages(room, "f", limit=20)
         await person.event(room, page["chunk"][0]["event_id"])
+        await person.context(room, page["chunk"][0]["event_id"], filter={"lazy_load_members": True})
+        await person.at_time(room, 1, "f")
+        await person.at_time(room, 2**60, "b")
+        await person.in_room(room, "GET", "joined_members")
         await person.request("GET", "/v3/joined_rooms")
         await person.request("GET", "/v3/pushrules/")
         await person.request("GET", "/v3/account/whoami")
@@ -171,3 +183,51 @@ def test_functions_that_promise_one_statement_send_one(town: Town) -> None:
     if isinstance(town.dialect, Postgres):
         assert {name: count for name, count in town.recording.single.items() if count > 1} == {}
         assert len(town.recording.single) >= 5
+
+
+def steps(session: Session, call: Callable[[Transaction], object]) -> int:
+    """How many steps SQLite's machine takes for a call."""
+    assert isinstance(session, SqliteConnection)
+    taken = [0]
+
+    def count() -> int:
+        taken[0] += 1
+        return 0
+
+    session._db.set_progress_handler(count, 1)
+    try:
+        call(Transaction(session, Caches()))
+    finally:
+        session._db.set_progress_handler(None, 0)
+    return taken[0]
+
+
+def test_what_changed_often_costs_no_more_than_what_is_new(tmp_path: Path, postgres: Databases) -> None:
+    """A key of the state, or a membership, that changed three thousand times: counted, not timed."""
+    with new_dialect("sqlite", tmp_path, postgres) as dialect, dialect.session() as session, session.transaction():
+        tx = Transaction(session, Caches())
+        room = rooms.create(tx, seeding.room_id(0), VERSION)
+        costs = []
+        for times in (3, 3_000):
+            new = [event(seeding.room_id(0), "m.room.name", ALICE, {"n": n}, "") for n in range(times)]
+            new += [member(seeding.room_id(0), ALICE, "join") for _ in range(times)]
+            room = append.append(tx, room.nid, room.current, [NewEvent(one) for one in new])
+            [key] = interning.find_state_keys(tx, [("m.room.name", "")]).values()
+            user = interning.user(tx, ALICE)
+            calls: list[Callable[[Transaction], object]] = [
+                partial(room_state.get, state=room.current, keys=[key]),
+                partial(membership.now, user=user, room=room.nid),
+                partial(membership.of_users_in, users=[user], room=room.nid),
+                partial(membership.joined_rooms, user=user),
+                partial(timeline.unread_at, room=room.nid, position=room.latest),
+                partial(_set_a_name, room=room),
+            ]
+            costs.append([steps(session, call) for call in calls])
+        assert all(late <= 2 * early for early, late in zip(*costs, strict=True)), costs
+
+
+def _set_a_name(tx: Transaction, room: rooms.Room) -> None:
+    """Appends one state event, and takes it back."""
+    tx.run("SAVEPOINT undone")
+    append.append(tx, room.nid, room.current, [NewEvent(event(seeding.room_id(0), "m.room.name", ALICE, {}, ""))])
+    tx.run("ROLLBACK TO undone")

@@ -20,7 +20,8 @@ async def fetch_into_the_gap(talk: Talk, before: Position, count: int) -> None:
         row = tx.one("SELECT branch, state_at FROM rooms WHERE nid = :room", room=talk.nid)
         assert row is not None
         numbers = [EventNid(position) for position in tx.positions(count)]
-        events.add(tx, talk.nid, {nid: event(talk.room_id, sender=BOB) for nid in numbers})
+        bodies = {nid: event(talk.room_id, sender=BOB) for nid in numbers}
+        events.add(tx, talk.nid, bodies)
         sender = interning.user(tx, BOB)
         timeline.add(
             tx,
@@ -28,6 +29,7 @@ async def fetch_into_the_gap(talk: Talk, before: Position, count: int) -> None:
                 Entry(nid, talk.nid, sender, None, None, before, -back, row[0], row[1], None, 0)
                 for back, nid in enumerate(numbers, 1)
             ],
+            bodies,
         )
 
     await talk.db.write(store)

@@ -6,7 +6,7 @@ a client does; `Synced` and `RoomUpdate` are short words for the parts of its an
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from itertools import count
 from typing import Any
@@ -195,6 +195,24 @@ class User:
         """Invites somebody."""
         await self.in_room(room_id, "POST", "invite", {"user_id": user.id, **body})
 
+    async def knock(self, room: str, **body: Any) -> str:
+        """Asks to be let in, by id or alias."""
+        answer = await self.request("POST", f"/v3/knock/{_segment(room)}", body)
+        return str(answer["room_id"])
+
+    async def moderate(self, room_id: str, act: str, user: "User", **body: Any) -> None:
+        """Does to somebody what is called kick, ban or unban."""
+        await self.in_room(room_id, "POST", act, {"user_id": user.id, **body})
+
+    async def forget(self, room_id: str) -> None:
+        """Forgets a room."""
+        await self.in_room(room_id, "POST", "forget")
+
+    async def upgrade(self, room_id: str, version: str, **body: Any) -> str:
+        """Replaces a room; the new one's id."""
+        answer = await self.in_room(room_id, "POST", "upgrade", {"new_version": version, **body})
+        return str(answer["replacement_room"])
+
     async def set_member(self, room_id: str, user: "User", membership: str, **content: Any) -> str:
         """PUT of a member event: kick, ban, unban, knock and whatever else a membership can be."""
         return await self.set_state(room_id, "m.room.member", {"membership": membership, **content}, user.id)
@@ -258,6 +276,17 @@ class User:
                 return found
             assert page["end"] != query.get("from_"), "the page leads to itself"
             query["from_"] = page["end"]
+
+    async def context(self, room_id: str, event_id: str, **query: Any) -> Json:
+        """What stands around an event."""
+        context: Json = await self.in_room(room_id, "GET", f"context/{_segment(event_id)}", **query)
+        return context
+
+    async def at_time(self, room_id: str, ts: object, dir: str) -> str:  # noqa: A002 - the parameter's name
+        """The event nearest to a time."""
+        path = f"/v1/rooms/{_segment(room_id)}/timestamp_to_event"
+        answer = await self.request("GET", path, ts=ts, dir=dir)
+        return str(answer["event_id"])
 
     async def receipt(self, room_id: str, event_id: str, kind: str = "m.read", **body: Any) -> None:
         """Says that an event was read."""
@@ -342,6 +371,13 @@ class Home:
         answer = await self.server.ask("POST", f"/v3/register{query}", body)
         assert answer.status == 200, answer
         return User(self.server, answer.body)
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Waits for what a job does."""
+    async with asyncio.timeout(LONG_POLL_MS / 1000):
+        while not await condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 def texts(events: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -63,6 +63,10 @@ class Cluster:
         if self.pid is not None:
             self._programs.run("pg_ctl", ["-D", self.data, "-m", "fast", "-w", "stop"])
 
+    def crash(self) -> None:
+        """End the server at once, as a loss of power would: what it has not written down is gone."""
+        self._programs.run("pg_ctl", ["-D", self.data, "-m", "immediate", "-w", "stop"])
+
     @property
     def pid(self) -> int | None:
         """The process id of the server (the postmaster), or None where none runs."""

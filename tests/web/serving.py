@@ -23,7 +23,7 @@ from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.storage.types import DeviceNid, UserNid
 from oriz_matrix.web import endpoint
 from oriz_matrix.web.application import Application
-from oriz_matrix.web.authentication import Gate
+from oriz_matrix.web.authentication import Gate, ServerAuthenticator
 from oriz_matrix.web.limits import Limits
 
 
@@ -80,6 +80,7 @@ class Setting:
     rates: dict[str, Rate] = field(default_factory=dict)
     token_in_query: bool = True
     compression: Compression = field(default_factory=Compression)
+    servers: ServerAuthenticator | None = None
 
 
 Start = Callable[..., Awaitable[Server]]
@@ -90,7 +91,7 @@ async def run(endpoints: Iterable[endpoint.Endpoint], setting: Setting) -> Serve
     metrics, clock = Metrics(), FakeClock()
     limits = Limits(setting.rates, clock)
     services = object.__new__(Services)  # nothing of the web layer looks inside
-    gate = Gate(services, Tokens(), limits, clock, token_in_query=setting.token_in_query)
+    gate = Gate(services, Tokens(), limits, clock, token_in_query=setting.token_in_query, servers=setting.servers)
     application = Application(endpoints, [setting.listener], gate, LimitsConfig(), setting.compression, metrics)
     await application.start()
     address = application.addresses[0]

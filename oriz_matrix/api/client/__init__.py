@@ -20,6 +20,7 @@ from oriz_matrix.api.client import (
     sync,
     tags,
     typing,
+    upgrade,
     versions,
     whoami,
 )
@@ -44,6 +45,7 @@ MODULES = (
     sync,
     tags,
     typing,
+    upgrade,
     versions,
     whoami,
 )

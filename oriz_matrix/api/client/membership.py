@@ -7,7 +7,7 @@ from oriz_matrix.protocol.errors import Forbidden, MissingParam
 from oriz_matrix.protocol.identifiers import RoomId
 from oriz_matrix.web import endpoint
 from oriz_matrix.web.calls import UserCall
-from oriz_matrix.web.endpoint import CLIENT_R0_V3, Auth
+from oriz_matrix.web.endpoint import CLIENT_R0_V3, CLIENT_V3, Auth
 from oriz_matrix.web.limits import Limit
 
 
@@ -24,14 +24,33 @@ class LeaveBody(msgspec.Struct):
     reason: str | None = None
 
 
+class KnockBody(msgspec.Struct):
+    """The body of a knock."""
+
+    reason: str | None = None
+
+
+class OtherBody(msgspec.Struct):
+    """The body of what is done to somebody else."""
+
+    user_id: str
+    reason: str | None = None
+
+
 class InviteBody(msgspec.Struct, kw_only=True):
     """The body of an invite: of a user, or of a third-party identifier."""
 
     user_id: str | None = None
     reason: str | None = None
     id_server: str | None = None
+    id_access_token: str | None = None
     medium: str | None = None
     address: str | None = None
+
+    @property
+    def is_third_party(self) -> bool:
+        """Whether anything of a third-party identifier is given."""
+        return any(each is not None for each in (self.id_server, self.id_access_token, self.medium, self.address))
 
 
 class JoinedRooms(msgspec.Struct):
@@ -62,11 +81,45 @@ async def leave(call: UserCall, room_id: RoomId, body: LeaveBody) -> dict[str, s
 @endpoint.post("/rooms/{room_id}/invite", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.INVITES)
 async def invite(call: UserCall, room_id: RoomId, body: InviteBody) -> dict[str, str]:
     """POST /rooms/{roomId}/invite."""
-    if body.address is not None:
+    if body.user_id is None and body.is_third_party:
         raise Forbidden("address: this server has no identity server to ask")
     if body.user_id is None:
         raise MissingParam("user_id is missing")
     await call.services.membership.invite(call.requester, room_id, body.user_id, body.reason)
+    return {}
+
+
+@endpoint.post("/knock/{room}", versions=CLIENT_V3, auth=Auth.USER, limit=Limit.JOINS)
+async def knock(call: UserCall, room: str, body: KnockBody) -> RoomIdResponse:
+    """POST /knock/{roomIdOrAlias}."""
+    return RoomIdResponse(await call.services.membership.knock(call.requester, room, body.reason))
+
+
+@endpoint.post("/rooms/{room_id}/kick", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.STATE)
+async def kick(call: UserCall, room_id: RoomId, body: OtherBody) -> dict[str, str]:
+    """POST /rooms/{roomId}/kick."""
+    await call.services.membership.kick(call.requester, room_id, body.user_id, body.reason)
+    return {}
+
+
+@endpoint.post("/rooms/{room_id}/ban", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.STATE)
+async def ban(call: UserCall, room_id: RoomId, body: OtherBody) -> dict[str, str]:
+    """POST /rooms/{roomId}/ban."""
+    await call.services.membership.ban(call.requester, room_id, body.user_id, body.reason)
+    return {}
+
+
+@endpoint.post("/rooms/{room_id}/unban", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.STATE)
+async def unban(call: UserCall, room_id: RoomId, body: OtherBody) -> dict[str, str]:
+    """POST /rooms/{roomId}/unban."""
+    await call.services.membership.unban(call.requester, room_id, body.user_id, body.reason)
+    return {}
+
+
+@endpoint.post("/rooms/{room_id}/forget", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.GENERAL)
+async def forget(call: UserCall, room_id: RoomId) -> dict[str, str]:
+    """POST /rooms/{roomId}/forget."""
+    await call.services.membership.forget(call.requester, room_id)
     return {}
 
 

@@ -7,10 +7,10 @@ import msgspec
 from oriz_matrix.protocol.filters import parse_room_event_filter
 from oriz_matrix.protocol.identifiers import EventId, RoomId
 from oriz_matrix.protocol.tokens import parse_page
-from oriz_matrix.services.rooms.read import PageRequest, check_limit
+from oriz_matrix.services.rooms.history import ContextRequest, PageRequest, check_limit
 from oriz_matrix.web import endpoint
 from oriz_matrix.web.calls import UserCall
-from oriz_matrix.web.endpoint import CLIENT_R0_V3, Auth, JsonObject
+from oriz_matrix.web.endpoint import CLIENT_R0_V3, CLIENT_V1, Auth, JsonObject
 from oriz_matrix.web.limits import Limit
 
 
@@ -28,6 +28,27 @@ class MessagesQuery(msgspec.Struct, kw_only=True):
     to: str | None = None
     limit: int = 10
     filter: str | None = None
+
+
+class ContextQuery(msgspec.Struct, kw_only=True):
+    """The query of GET /context."""
+
+    limit: int = 10
+    filter: str | None = None
+
+
+class TimeQuery(msgspec.Struct, kw_only=True):
+    """The query of GET /timestamp_to_event: milliseconds, and in which direction to look."""
+
+    ts: int
+    dir: Literal["b", "f"]
+
+
+class TimeResponse(msgspec.Struct):
+    """The event that was found."""
+
+    event_id: EventId
+    origin_server_ts: int
 
 
 @endpoint.put(
@@ -63,4 +84,19 @@ async def messages(call: UserCall, room_id: RoomId, query: MessagesQuery) -> dic
         limit=check_limit(query.limit),
         filter=wanted,
     )
-    return await call.services.read.messages(call.requester, room_id, request)
+    return await call.services.history.messages(call.requester, room_id, request)
+
+
+@endpoint.get("/rooms/{room_id}/context/{event_id}", versions=CLIENT_R0_V3, auth=Auth.USER, guests=True)
+async def context(call: UserCall, room_id: RoomId, event_id: EventId, query: ContextQuery) -> dict[str, Any]:
+    """GET /rooms/{roomId}/context/{eventId}."""
+    wanted = parse_room_event_filter(query.filter)
+    request = ContextRequest(event_id, check_limit(query.limit, least=0), wanted)
+    return await call.services.history.context(call.requester, room_id, request)
+
+
+@endpoint.get("/rooms/{room_id}/timestamp_to_event", versions=CLIENT_V1, auth=Auth.USER, limit=Limit.GENERAL)
+async def event_at_time(call: UserCall, room_id: RoomId, query: TimeQuery) -> TimeResponse:
+    """GET /rooms/{roomId}/timestamp_to_event."""
+    event = await call.services.history.at_time(call.requester, room_id, query.ts, backwards=query.dir == "b")
+    return TimeResponse(event.event_id, event.origin_server_ts)

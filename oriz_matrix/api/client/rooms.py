@@ -1,8 +1,10 @@
 """Events and members of rooms. Client-server API, "Getting events for a room"."""
 
+from typing import Any
+
 import msgspec
 
-from oriz_matrix.protocol.identifiers import EventId, RoomId
+from oriz_matrix.protocol.identifiers import EventId, RoomId, UserId
 from oriz_matrix.protocol.tokens import parse_page
 from oriz_matrix.services.rooms.read import MembersRequest
 from oriz_matrix.web import endpoint
@@ -16,6 +18,12 @@ class MembersQuery(msgspec.Struct):
     at: str | None = None
     membership: str | None = None
     not_membership: str | None = None
+
+
+class JoinedMembers(msgspec.Struct):
+    """By user, their name and picture."""
+
+    joined: dict[UserId, dict[str, Any]]
 
 
 class Chunk(msgspec.Struct):
@@ -36,3 +44,9 @@ async def members(call: UserCall, room_id: RoomId, query: MembersQuery) -> Chunk
     at = None if query.at is None else parse_page(query.at, "at")
     wanted = MembersRequest(at, query.membership, query.not_membership)
     return Chunk(await call.services.read.members(call.requester, room_id, wanted))
+
+
+@endpoint.get("/rooms/{room_id}/joined_members", versions=CLIENT_R0_V3, auth=Auth.USER)
+async def joined_members(call: UserCall, room_id: RoomId) -> JoinedMembers:
+    """GET /rooms/{roomId}/joined_members."""
+    return JoinedMembers(await call.services.read.joined_members(call.requester, room_id))

@@ -6,7 +6,7 @@ import msgspec
 
 from oriz_matrix.api.client.messages import EventIdResponse
 from oriz_matrix.protocol.identifiers import RoomId
-from oriz_matrix.services.membership.change import GUEST_ACCESS, MEMBER
+from oriz_matrix.services.membership.seen import MEMBER
 from oriz_matrix.web import endpoint
 from oriz_matrix.web.calls import UserCall
 from oriz_matrix.web.endpoint import CLIENT_R0_V3, Auth, JsonObject
@@ -47,7 +47,4 @@ async def set_state(
     """PUT /rooms/{roomId}/state/{eventType}/{stateKey}."""
     if event_type == MEMBER:
         return EventIdResponse(await call.services.membership.set(call.requester, room_id, state_key, body))
-    event_id = await call.services.send.state(call.requester, room_id, event_type, state_key, body)
-    if (event_type, state_key) == GUEST_ACCESS:
-        await call.services.membership.dismiss_guests(room_id)
-    return EventIdResponse(event_id)
+    return EventIdResponse(await call.services.send.state(call.requester, room_id, event_type, state_key, body))

@@ -16,6 +16,7 @@ COMMANDS = {
     "keys": "Make signing keys.",
     "users": "Make accounts.",
     "rooms": "Look at rooms.",
+    "federation": "See whether other servers can be talked with.",
     "database": "Upgrade the database, and see what takes its space.",
 }
 

@@ -14,7 +14,7 @@ from oriz_matrix.app.cli.tables import size, table
 from oriz_matrix.app.database import NotMade, NotUpgraded, OtherServer
 from oriz_matrix.services import statistics
 from oriz_matrix.services.statistics import DatabaseSize
-from oriz_matrix.storage.errors import DatabaseUnavailable, TooNew
+from oriz_matrix.storage.errors import DatabaseUnavailable, KeyReused, TooNew
 
 
 @contextmanager
@@ -26,6 +26,8 @@ def explained() -> Iterator[None]:
         raise CommandFailed(str(error), ExitCode.DATABASE_TOO_NEW) from None
     except OtherServer as error:
         raise CommandFailed(str(error), ExitCode.OTHER_SERVER) from None
+    except KeyReused as error:
+        raise CommandFailed(str(error), ExitCode.CONFIG) from None
     except (DatabaseUnavailable, NotMade, NotUpgraded) as error:
         raise CommandFailed(str(error), ExitCode.DATABASE) from None
     except OSError as error:

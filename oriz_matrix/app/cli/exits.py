@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     OTHER_SERVER = 9  # the database belongs to a server of another name
     REFUSED = 10  # what was asked for is against the rules (a user name, a password)
     NOT_FOUND = 11  # what was asked for is not there (a room)
+    UNREACHABLE = 12  # another server cannot be talked with
 
 
 class CommandFailed(click.ClickException):

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from oriz_matrix.base.config.accounts import Passwords, Registration
+from oriz_matrix.base.config.federation import Federation
 from oriz_matrix.base.config.limits import Limits
 from oriz_matrix.base.config.listeners import Listener
 from oriz_matrix.base.config.model import Database, Engine, Rooms
 from oriz_matrix.base.config.problems import Finding
 from oriz_matrix.protocol.errors import InvalidParam
-from oriz_matrix.protocol.identifiers import domain_of, parse_user_id
+from oriz_matrix.protocol.identifiers import domain_of, is_server_name, parse_user_id
 from oriz_matrix.protocol.room_versions import ROOM_VERSIONS
 
 SECRET_LENGTH = 16
@@ -118,6 +119,25 @@ def exempt_users_are_ours(limits: Limits, server_name: str) -> Iterator[Finding]
             yield Finding(f"limits.rates.exempt_users[{index}]", message)
 
 
+def authorities_are_there(federation: Federation) -> Iterator[Finding]:
+    """The files of trusted authorities can be read."""
+    for index, file in enumerate(federation.ca_files):
+        yield from _readable(f"federation.ca_files[{index}]", file)
+
+
+def notaries_are_servers(federation: Federation) -> Iterator[Finding]:
+    """A notary is named like any server, with its port where it has one."""
+    for index, name in enumerate(federation.trusted_notaries):
+        if not is_server_name(name):
+            yield Finding(f"federation.trusted_notaries[{index}]", f"expected the name of a server, found '{name}'")
+
+
+def proxy_is_an_address(federation: Federation) -> Iterator[Finding]:
+    """The proxy speaks HTTP; what its URL holds beside is nobody's business."""
+    if federation.proxy is not None and not federation.proxy.reveal().startswith(("http://", "https://")):
+        yield Finding("federation.proxy", "expected a URL that starts with http:// or https://")
+
+
 CHECKS: tuple[Callable[..., Iterator[Finding]], ...] = (
     database_fits_engine,
     listeners_have_one_place,
@@ -128,4 +148,7 @@ CHECKS: tuple[Callable[..., Iterator[Finding]], ...] = (
     argon2_has_its_memory,
     room_version_is_known,
     exempt_users_are_ours,
+    authorities_are_there,
+    notaries_are_servers,
+    proxy_is_an_address,
 )

@@ -11,6 +11,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from oriz_matrix.base.config.accounts import Passwords, Registration, Sessions
+from oriz_matrix.base.config.federation import Federation
 from oriz_matrix.base.config.limits import Limits
 from oriz_matrix.base.config.listeners import Listener
 from oriz_matrix.base.config.types import Secret, Section
@@ -168,6 +169,7 @@ class Config(Section, frozen=True, kw_only=True):
     passwords: Passwords = Passwords()
     sessions: Sessions = Sessions()
     rooms: Rooms = Rooms()
+    federation: Federation = Federation()
     limits: Limits = Limits()
     compression: Compression = Compression()
     logging: Logging = Logging()

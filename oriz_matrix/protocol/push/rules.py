@@ -23,6 +23,9 @@ from oriz_matrix.protocol.errors import BadRequest, InvalidParam, NotFound
 from oriz_matrix.protocol.push.defaults import DEFAULT_RULES, MASTER, RuleSet, default_rules
 from oriz_matrix.protocol.push.shape import Action, Condition, Kind, PushRule
 
+CARRIED = (Kind.ROOM, Kind.OVERRIDE, Kind.UNDERRIDE)
+"""The kinds of rules that can be about one room."""
+
 
 class DefaultChange(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a user changed of one predefined rule; None where it is as predefined."""
@@ -103,13 +106,18 @@ def set_actions(rules: UserRules, kind: Kind, rule_id: str, actions: tuple[Actio
 def carry_over(rules: UserRules, old_room: str, new_room: str) -> UserRules:
     """Give the room that replaces `old_room` the same rules: its room rule, and the override and underride rules
     that name it in a condition ("Room upgrades": users' settings should follow them)."""
-    for kind in (Kind.ROOM, Kind.OVERRIDE, Kind.UNDERRIDE):
+    for kind in CARRIED:
         for rule in reversed(rules.custom.get(kind, ())):
             moved = _for_room(rule, kind, old_room, new_room)
             if moved is not None:
                 rules = add(rules, kind, moved)
                 rules = set_enabled(rules, kind, moved.rule_id, rule.enabled)
     return rules
+
+
+def has_rules_for(rules: UserRules, room_id: str) -> bool:
+    """Whether the user has rules of their own for a room, which `carry_over` would mix with those of another."""
+    return any(_for_room(rule, kind, room_id, room_id) for kind in CARRIED for rule in rules.custom.get(kind, ()))
 
 
 def names_room(condition: Condition, room_id: str) -> bool:

@@ -1,22 +1,19 @@
-"""POST /createRoom: all events of a new room, prepared one upon the other and stored in one transaction."""
+"""POST /createRoom: what a new room starts with, by preset and by what its creator asks for."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
 
-from oriz_matrix.base.clock import Clock
-from oriz_matrix.base.ids import Ids
 from oriz_matrix.protocol.errors import (
     BadJson,
     Forbidden,
     InvalidParam,
-    InvalidRoomState,
     RoomInUse,
-    Unavailable,
     UnsupportedRoomVersion,
 )
-from oriz_matrix.protocol.events import Event, StateKey
+from oriz_matrix.protocol.events import StateKey
 from oriz_matrix.protocol.identifiers import (
     RoomAlias,
     RoomId,
@@ -29,22 +26,18 @@ from oriz_matrix.protocol.identifiers import (
 from oriz_matrix.protocol.room_versions import ROOM_VERSIONS, RoomVersion
 from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.accounts.sessions import refuse_suspended
-from oriz_matrix.services.changes import Changes
+from oriz_matrix.services.creation.founding import Founding
 from oriz_matrix.services.creation.presets import Preset, power_levels, preset_state
-from oriz_matrix.services.membership.change import member_fields
-from oriz_matrix.services.rooms import unread
-from oriz_matrix.services.rooms.prepare import Draft, Prepare
-from oriz_matrix.services.rooms.stripped_state import invite_state
-from oriz_matrix.storage import accounts, aliases, append, interning, profiles, rooms
-from oriz_matrix.storage.append import NewEvent
+from oriz_matrix.services.membership.seen import member_fields
+from oriz_matrix.services.rooms.prepare import Draft
+from oriz_matrix.storage import accounts, aliases, interning, profiles, rooms
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.errors import Duplicate
 from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.types import RoomNid
 
 CREATE: StateKey = ("m.room.create", "")
 MAX_INVITES = 100
-ATTEMPTS = 20
-"""How many ids are tried for a room."""
 
 
 class InitialState(msgspec.Struct, frozen=True):
@@ -92,35 +85,22 @@ class _Profiles(NamedTuple):
 class Create:
     """Makes rooms."""
 
-    def __init__(self, db: Database, changes: Changes, prepare: Prepare, clock: Clock, ids: Ids, default: str) -> None:
+    def __init__(self, db: Database, founding: Founding, default: str) -> None:
         """`default`: the version of a new room where the client names none."""
         self._db = db
-        self._changes = changes
-        self._prepare = prepare
-        self._clock = clock
-        self._ids = ids
+        self._founding = founding
         self._default = default
 
     @property
     def _server_name(self) -> ServerName:
-        return self._prepare.server_name
+        return self._founding.server_name
 
     async def room(self, requester: Requester, request: CreateRoom) -> RoomId:
         """Makes a room with all that the request asks for, or nothing; its id."""
         refuse_suspended(requester)
         plan = self._plan(requester.user_id, request)
         found = await self._db.read(_profiles, [plan.creator, *plan.invited])
-        for attempt in range(ATTEMPTS):
-            # In room version 12 the id is the create event's hash: two rooms of one user must differ in their time.
-            now_ms = self._clock.now_ms() + attempt
-            new = self._events(plan, found, now_ms)
-            try:
-                await self._db.write(_store, plan, new, now_ms)
-            except Duplicate:
-                continue
-            self._changes.poke()
-            return new[0].event.room_id
-        raise Unavailable("No free room id was found, try again")
+        return await self._founding.room(plan.version, _drafts(plan, found), partial(_settle, plan=plan))
 
     def _plan(self, creator: UserId, request: CreateRoom) -> _Plan:
         if request.invite_3pid:
@@ -154,29 +134,8 @@ class Create:
             raise Forbidden("invite: users of other servers cannot be invited here")
         return invited
 
-    def _events(self, plan: _Plan, found: "_Profiles", now_ms: int) -> list[NewEvent]:
-        """The room's events, each on the one before and authorized by the state so far."""
-        room_id = None
-        if not plan.version.room_id_is_create_hash:
-            room_id = RoomId(f"!{self._ids.room_opaque()}:{self._server_name}")
-        state: dict[StateKey, Event] = {}
-        new: list[NewEvent] = []
-        joined = 0
-        for draft in _drafts(plan, found, now_ms):
-            ends = [(new[-1].event.event_id, new[-1].event.depth)] if new else []
-            try:
-                event = self._prepare.event(plan.version, room_id, ends, state, draft)
-            except Forbidden as error:
-                raise InvalidRoomState(f"{draft.type}: {error.message}") from None
-            room_id = event.room_id
-            shown = invite_state(event, state)
-            state[event.key] = event
-            joined += draft.content.get("membership") == "join"
-            new.append(unread.weigh(event, joined, state, self._server_name)._replace(invite_state=shown))
-        return new
 
-
-def _drafts(plan: _Plan, found: _Profiles, now_ms: int) -> list[Draft]:
+def _drafts(plan: _Plan, found: _Profiles) -> list[Draft]:
     """What the room starts with, in the order of the specification."""
     request = plan.request
     state: dict[StateKey, Mapping[str, Any]] = {
@@ -201,7 +160,7 @@ def _drafts(plan: _Plan, found: _Profiles, now_ms: int) -> list[Draft]:
         direct = {"is_direct": True} if request.is_direct else {}
         state["m.room.member", user] = {"membership": "invite", **direct, **found.by_user[user]}
     return [
-        Draft(sender=plan.creator, type=event_type, state_key=state_key, content=content, timestamp=now_ms)
+        Draft(sender=plan.creator, type=event_type, state_key=state_key, content=content)
         for (event_type, state_key), content in state.items()
     ]
 
@@ -238,16 +197,14 @@ def _profiles(tx: Transaction, users: Sequence[UserId]) -> _Profiles:
     return _Profiles(found)
 
 
-def _store(tx: Transaction, plan: _Plan, new: Sequence[NewEvent], now_ms: int) -> None:
-    """Writes the room, its alias and all its events. Raises RoomInUse, and Duplicate where the room's id is taken."""
-    if plan.alias is not None and aliases.find(tx, plan.alias) is not None:
-        raise RoomInUse
-    room = rooms.create(tx, new[0].event.room_id, plan.version)
+def _settle(tx: Transaction, room: RoomNid, now_ms: int, plan: _Plan) -> None:
+    """Writes the room's alias, and its place in the room directory. Raises RoomInUse."""
     if plan.alias is not None:
+        if aliases.find(tx, plan.alias) is not None:
+            raise RoomInUse
         try:
-            aliases.add(tx, plan.alias, room.nid, interning.user(tx, plan.creator), now_ms)
+            aliases.add(tx, plan.alias, room, interning.user(tx, plan.creator), now_ms)
         except Duplicate:
             raise RoomInUse from None
     if plan.request.visibility == "public":
-        rooms.publish(tx, room.nid)
-    append.append(tx, room.nid, room.current, new)
+        rooms.publish(tx, room)

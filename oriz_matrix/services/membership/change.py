@@ -1,156 +1,144 @@
-"""Changes of membership by local users: join, leave, invite, kick, ban, unban, knock.
+"""Changes of membership by local users: join, leave, invite, kick, ban, unban, knock; and forgetting a room.
 
 What is allowed is decided by the room's authorization rules when the event is appended; here stands what they do not
-say.
+say. Source: client-server API, "Room membership", "Guest Access".
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from contextlib import suppress
+from typing import Any
 
-from oriz_matrix.protocol.errors import BadJson, Forbidden, GuestAccessForbidden, NotFound
+from oriz_matrix.protocol.errors import BadJson, BadRequest, BadState, Forbidden, GuestAccessForbidden, NotFound
 from oriz_matrix.protocol.event_contents import guests_may_join
-from oriz_matrix.protocol.events import StateKey
-from oriz_matrix.protocol.identifiers import (
-    EventId,
-    RoomAlias,
-    RoomId,
-    ServerName,
-    UserId,
-    domain_of,
-    parse_room_alias,
-    parse_room_id,
-    parse_user_id,
-)
-from oriz_matrix.protocol.profile_fields import AVATAR_URL, DISPLAYNAME
+from oriz_matrix.protocol.identifiers import EventId, RoomId, ServerName, UserId, domain_of, parse_user_id
 from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.accounts.sessions import refuse_suspended
-from oriz_matrix.services.membership import restricted
+from oriz_matrix.services.jobs import Jobs
+from oriz_matrix.services.membership.seen import MEMBER, VOUCHER, Seen, Wish, look
 from oriz_matrix.services.rooms import access
 from oriz_matrix.services.rooms.append import Append
+from oriz_matrix.services.rooms.follow_ups import DISMISS_GUESTS, GUEST_ACCESS
 from oriz_matrix.services.rooms.prepare import Draft
-from oriz_matrix.storage import accounts, aliases, interning, membership, profiles, rooms
+from oriz_matrix.storage import membership, notices, rooms
 from oriz_matrix.storage.database import Database
+from oriz_matrix.storage.jobs import Job
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import UserNid
 
-MEMBER = "m.room.member"
 MEMBERSHIPS = ("join", "invite", "leave", "ban", "knock")
-GUEST_ACCESS: StateKey = ("m.room.guest_access", "")
-VOUCHER = "join_authorised_via_users_server"
-
-
-class Seen(NamedTuple):
-    """What a change of membership is decided on: the target's membership, profile, whether guests may join, and who
-    vouches for the target if they want to join a restricted room."""
-
-    membership: str | None
-    profile: Mapping[str, Any]
-    guests: bool
-    voucher: UserId | None = None
 
 
 class Membership:
-    """Changes memberships of local users, and of others where a local user has the power."""
+    """Changes memberships of local users, and of others where a local user has the power.
 
-    def __init__(self, db: Database, append: Append, server_name: ServerName) -> None:
+    Everything raises NotFound for a room that this server does not know.
+    """
+
+    def __init__(self, db: Database, append: Append, jobs: Jobs, server_name: ServerName) -> None:
         self._db = db
         self._append = append
         self._server_name = server_name
+        jobs.register(DISMISS_GUESTS, self._dismiss_guests)
 
     async def join(self, requester: Requester, room: str, reason: str | None = None) -> RoomId:
         """Joins a room by id or alias; its id. Who is in it already stays as they are."""
-        room_id = await self.resolve(room)
-        seen = await self._db.read(_seen, room_id, requester.user_id)
-        if seen.membership == "join":
-            return room_id
-        content = {"membership": "join", **seen.profile, **_reason(reason)}
-        await self._change(requester, room_id, requester.user_id, _joining(requester, seen, content))
-        return room_id
+        seen = await self._look(requester, room, requester.user_id, "join")
+        if seen.membership != "join":
+            content = {"membership": "join", **seen.profile, **_reason(reason)}
+            await self._change(requester, seen, _joining(requester, seen, content))
+        return seen.room_id
+
+    async def knock(self, requester: Requester, room: str, reason: str | None = None) -> RoomId:
+        """Asks to be let into a room, by id or alias; its id."""
+        seen = await self._look(requester, room, requester.user_id, "knock")
+        await self._change(requester, seen, {"membership": "knock", **seen.profile, **_reason(reason)})
+        return seen.room_id
 
     async def leave(self, requester: Requester, room_id: RoomId, reason: str | None = None) -> None:
-        """Leaves a room, or turns down its invite; who has left already stays as they are."""
-        seen = await self._db.read(_seen, room_id, requester.user_id)
-        if seen.membership == "leave":
-            return
+        """Leaves a room, turns down its invite or takes back a knock; who has left already stays as they are."""
+        seen = await self._look(requester, room_id, requester.user_id, "leave")
         if seen.membership is None:
             raise Forbidden("You are not in this room")
-        await self._change(requester, room_id, requester.user_id, {"membership": "leave", **_reason(reason)})
+        if seen.membership != "leave":
+            await self._change(requester, seen, {"membership": "leave", **_reason(reason)})
 
     async def invite(self, requester: Requester, room_id: RoomId, user: str, reason: str | None = None) -> None:
         """Invites a user."""
-        target = parse_user_id(user, "user_id")
-        await self._check_invitee(target)
-        seen = await self._db.read(_seen, room_id, target)
-        content = {"membership": "invite", **seen.profile, **_reason(reason)}
-        await self._change(requester, room_id, target, content)
+        seen = await self._look(requester, room_id, parse_user_id(user, "user_id"), "invite")
+        self._check_invitee(seen)
+        await self._change(requester, seen, {"membership": "invite", **seen.profile, **_reason(reason)})
+
+    async def kick(self, requester: Requester, room_id: RoomId, user: str, reason: str | None = None) -> None:
+        """Removes a user from a room, takes back their invite or refuses their knock."""
+        seen = await self._look(requester, room_id, parse_user_id(user, "user_id"), "leave")
+        seen.require_joined_sender()
+        if seen.membership not in ("join", "invite", "knock"):
+            raise Forbidden("user_id: this user is not in the room")
+        await self._change(requester, seen, {"membership": "leave", **_reason(reason)})
+
+    async def ban(self, requester: Requester, room_id: RoomId, user: str, reason: str | None = None) -> None:
+        """Bans a user, whether they are in the room or not."""
+        seen = await self._look(requester, room_id, parse_user_id(user, "user_id"), "ban")
+        await self._change(requester, seen, {"membership": "ban", **_reason(reason)})
+
+    async def unban(self, requester: Requester, room_id: RoomId, user: str, reason: str | None = None) -> None:
+        """Lifts a ban. Raises BadState for who is not banned."""
+        seen = await self._look(requester, room_id, parse_user_id(user, "user_id"), "leave")
+        seen.require_joined_sender()
+        if seen.membership != "ban":
+            raise BadState("user_id: this user is not banned")
+        await self._change(requester, seen, {"membership": "leave", **_reason(reason)})
 
     async def set(self, requester: Requester, room_id: RoomId, user: str, content: Mapping[str, Any]) -> EventId:
         """What PUT /state does with a member event: the content is the client's, names are added where it has none."""
-        target = parse_user_id(user, "stateKey")
-        after = content.get("membership")
+        target, after = parse_user_id(user, "stateKey"), content.get("membership")
         if after not in MEMBERSHIPS:
             raise BadJson(f"membership: must be one of {', '.join(MEMBERSHIPS)}")
+        seen = await self._look(requester, room_id, target, after)
         if after == "invite":
-            await self._check_invitee(target)
-        if after in ("join", "invite"):
-            seen = await self._db.read(_seen, room_id, target)
-            content = {**seen.profile, **content}
-            if after == "join":
-                content = _joining(requester, seen, content)
-        return await self._change(requester, room_id, target, content)
+            self._check_invitee(seen)
+        content = {**seen.profile, **content}
+        if after == "join":
+            content = _joining(requester, seen, content)
+        return await self._change(requester, seen, content)
 
-    async def dismiss_guests(self, room_id: RoomId) -> None:
-        """All guests leave a room that is open to guests no longer (client-server API, "Guest Access")."""
-        for guest in await self._db.read(_unwelcome_guests, room_id):
-            draft = Draft(sender=guest, type=MEMBER, content={"membership": "leave"}, state_key=guest)
-            await self._append.local(room_id, draft)
+    async def forget(self, requester: Requester, room_id: RoomId) -> None:
+        """Hides a room that the user has left from them, until they have to do with it again. Raises BadRequest."""
+        if not await self._db.write(_forget, requester.user, room_id):
+            raise BadRequest("You have not left this room")
 
     async def joined(self, requester: Requester) -> list[RoomId]:
         """The rooms that the user is in."""
         return await self._db.read(_joined, requester.user)
 
-    async def resolve(self, room: str) -> RoomId:
-        """The room of an id or alias. Raises InvalidParam, and NotFound for an alias that nobody knows."""
-        if room.startswith("#"):
-            return await self._db.read(_of_alias, parse_room_alias(room, "roomIdOrAlias"))
-        return parse_room_id(room, "roomIdOrAlias")
+    async def _look(self, requester: Requester, room: str, target: UserId, after: str) -> Seen:
+        return await self._db.read(look, Wish(room, requester.user_id, target, after))
 
-    async def _check_invitee(self, target: UserId) -> None:
-        if domain_of(target) != self._server_name:
+    def _check_invitee(self, seen: Seen) -> None:
+        if domain_of(seen.wish.target) != self._server_name:
             raise Forbidden("user_id: users of other servers cannot be invited here")
-        if not await self._db.read(_has_account, target):
+        if not seen.has_account:
             raise NotFound("user_id: there is no such user")
 
-    async def _change(
-        self, requester: Requester, room_id: RoomId, target: UserId, content: Mapping[str, Any]
-    ) -> EventId:
+    async def _change(self, requester: Requester, seen: Seen, content: Mapping[str, Any]) -> EventId:
+        target = seen.wish.target
         if target != requester.user_id or content["membership"] != "leave":
             refuse_suspended(requester)
         draft = Draft(sender=requester.user_id, type=MEMBER, content=content, state_key=target)
-        return await self._append.local(room_id, draft)
+        return await self._append.local(seen.room_id, draft, seen.snapshot)
 
-
-def _seen(tx: Transaction, room_id: RoomId, target: UserId) -> Seen:
-    name = rooms.find(tx, room_id)
-    if name is None:
-        raise NotFound("There is no such room on this server")
-    nid = interning.find_user(tx, target)
-    if nid is None:
-        return Seen(None, {}, guests=False)
-    now = membership.now(tx, nid, name.nid)
-    room = rooms.get(tx, [name.nid])[name.nid]
-    guest_access = access.current(tx, room, [GUEST_ACCESS]).get(GUEST_ACCESS)
-    return Seen(
-        now.membership if now else None,
-        member_fields(profiles.get(tx, nid)),
-        guests_may_join(guest_access),
-        restricted.voucher(tx, room, nid, target),
-    )
+    async def _dismiss_guests(self, job: Job) -> None:
+        """The work of a job: all guests leave a room that is open to guests no longer."""
+        room_id = RoomId(job.key)
+        for guest in await self._db.read(_unwelcome_guests, room_id):
+            with suppress(Forbidden):  # gone meanwhile
+                draft = Draft(sender=guest, type=MEMBER, content={"membership": "leave"}, state_key=guest)
+                await self._append.local(room_id, draft)
 
 
 def _joining(requester: Requester, seen: Seen, content: Mapping[str, Any]) -> dict[str, Any]:
     """The content of a join; who vouches for it is this server's word and never the client's. Raises Forbidden."""
-    if requester.is_guest and seen.membership != "join" and not seen.guests:
+    if requester.is_guest and seen.membership != "join" and not seen.guests_may_join:
         raise GuestAccessForbidden("Guests may not join this room")
     own = {name: value for name, value in content.items() if name != VOUCHER}
     return own if seen.voucher is None else {**own, VOUCHER: seen.voucher}
@@ -164,25 +152,16 @@ def _unwelcome_guests(tx: Transaction, room_id: RoomId) -> list[UserId]:
     return [] if guests_may_join(guest_access) else membership.guests(tx, name.nid)
 
 
+def _forget(tx: Transaction, user: UserNid, room_id: RoomId) -> bool:
+    name = rooms.find(tx, room_id)
+    if name is None or not membership.forget(tx, user, name.nid):
+        return False
+    notices.leave(tx, f"user {user}")  # processes that remember the user's memberships read them again
+    return True
+
+
 def _joined(tx: Transaction, user: UserNid) -> list[RoomId]:
     return [rooms.name(tx, nid).room_id for nid in membership.joined_rooms(tx, user)]
-
-
-def member_fields(profile: Mapping[str, object]) -> dict[str, object]:
-    """What of a user's profile stands in their member events."""
-    return {field: profile[field] for field in (DISPLAYNAME, AVATAR_URL) if field in profile}
-
-
-def _of_alias(tx: Transaction, alias: RoomAlias) -> RoomId:
-    nid = aliases.find(tx, alias)
-    if nid is None:
-        raise NotFound(f"There is no room with the alias {alias}")
-    return rooms.name(tx, nid).room_id
-
-
-def _has_account(tx: Transaction, user_id: UserId) -> bool:
-    account = accounts.find(tx, user_id)
-    return account is not None and account.user_id == user_id
 
 
 def _reason(reason: str | None) -> dict[str, str]:

@@ -6,26 +6,27 @@ Source: client-server API, "Restricted rooms"; server-server API, "Restricted ro
 from collections.abc import Iterator, Mapping
 
 from oriz_matrix.protocol.authorization import power_levels
-from oriz_matrix.protocol.event_contents import CREATE, JOIN_RULES, POWER_LEVELS, Create, JoinRules
+from oriz_matrix.protocol.event_contents import CREATE, JOIN_RULES, POWER_LEVELS, Create, JoinRules, Member, member_key
 from oriz_matrix.protocol.events import Event, StateKey
 from oriz_matrix.protocol.identifiers import UserId, domain_of, is_user_id
 from oriz_matrix.protocol.room_versions import RoomVersion
-from oriz_matrix.services.rooms import access
 from oriz_matrix.storage import interning, membership, rooms
 from oriz_matrix.storage.rooms import Room
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import FOREVER, Position, RoomNid, UserNid
 
 
-def voucher(tx: Transaction, room: Room, user: UserNid, user_id: UserId) -> UserId | None:
+def voucher(
+    tx: Transaction, room: Room, state: Mapping[StateKey, Event], user: UserNid, user_id: UserId
+) -> UserId | None:
     """The member of this server who lets a user in because they are in one of the rooms that the join rule names.
 
-    None where the rule is another, nobody vouches, or the user is in the room or invited and needs no voucher.
+    None where the rule is another, nobody vouches, or the user is in the room or invited and needs no voucher. `state`
+    holds the room's rules and levels, and the user's membership.
     """
-    now = membership.now(tx, user, room.nid)
-    if now is not None and now.membership in ("join", "invite"):
+    present = state.get(member_key(user_id))
+    if present is not None and Member(present.content).membership in ("join", "invite"):
         return None
-    state = access.current(tx, room, [CREATE, JOIN_RULES, POWER_LEVELS])
     rules = JoinRules(state.get(JOIN_RULES))
     if not _is_restricted(rules, state[CREATE].version) or not _is_in_any(tx, rules, user):
         return None

@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from oriz_matrix.protocol.errors import Forbidden
+from oriz_matrix.protocol.errors import Forbidden, NotFound
 from oriz_matrix.protocol.event_contents import HISTORY_VISIBILITY, history_visibility
 from oriz_matrix.protocol.events import Event, StateKey
-from oriz_matrix.protocol.identifiers import RoomId
+from oriz_matrix.protocol.identifiers import EventId, RoomId
 from oriz_matrix.protocol.visibility import Change, Sight
-from oriz_matrix.storage import events, interning, membership, room_state, rooms
+from oriz_matrix.storage import events, interning, membership, room_state, rooms, timeline
 from oriz_matrix.storage.caches import RoomName, StateAt
 from oriz_matrix.storage.membership import Membership
 from oriz_matrix.storage.rooms import Room
+from oriz_matrix.storage.timeline import Entry
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import FOREVER, BranchNid, Position, RoomNid, UserNid
 
@@ -42,6 +43,15 @@ def view(tx: Transaction, user: UserNid, room_id: RoomId) -> View:
     if history_visibility(current(tx, room, [HISTORY_VISIBILITY]).get(HISTORY_VISIBILITY)) == "world_readable":
         return View(name, room, now.membership if now else None, room.current, FOREVER)
     raise Forbidden("You are not in this room, or it does not exist")
+
+
+def entry(tx: Transaction, view: View, sight: Sight, event_id: EventId) -> Entry:
+    """An event of the room that is seen. Raises NotFound for all others."""
+    nid = events.find(tx, [event_id]).get(event_id)
+    found = timeline.status(tx, nid) if nid is not None else None
+    if found is None or found.room != view.name.nid or not sight.sees(found.position):
+        raise NotFound("There is no such event in this room")
+    return found
 
 
 def end_of_stay(stays: Sequence[Membership]) -> Position | None:

@@ -12,7 +12,7 @@ from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.accounts.sessions import refuse_suspended
 from oriz_matrix.services.rooms import access
 from oriz_matrix.services.rooms.append import Append
-from oriz_matrix.services.rooms.canonical_alias import CANONICAL_ALIAS
+from oriz_matrix.services.rooms.canonical_alias import CANONICAL_ALIAS, keeping
 from oriz_matrix.services.rooms.prepare import Draft
 from oriz_matrix.storage import aliases, membership, rooms
 from oriz_matrix.storage.database import Database
@@ -49,7 +49,7 @@ class Aliases:
         """Takes an alias away, from m.room.canonical_alias too where the requester may. Raises NotFound, Forbidden."""
         refuse_suspended(requester)
         room_id, content = await self._db.write(_remove, requester, alias)
-        left = _without(content, alias)
+        left = keeping(content, lambda other: other != alias)
         if left == content:
             return
         kind, state_key = CANONICAL_ALIAS
@@ -113,15 +113,6 @@ def _is_joined(tx: Transaction, user: UserNid, room: RoomNid) -> bool:
 def _is_world_readable(tx: Transaction, room: RoomNid) -> bool:
     found = access.current(tx, rooms.get(tx, [room])[room], [HISTORY_VISIBILITY]).get(HISTORY_VISIBILITY)
     return history_visibility(found) == "world_readable"
-
-
-def _without(content: Mapping[str, Any], alias: RoomAlias) -> dict[str, Any]:
-    """The content of m.room.canonical_alias without an alias."""
-    left = {name: value for name, value in content.items() if (name, value) != ("alias", alias)}
-    alternatives = content.get("alt_aliases")
-    if isinstance(alternatives, list) and alias in alternatives:
-        left["alt_aliases"] = [other for other in alternatives if other != alias]
-    return left
 
 
 def _not_found(alias: RoomAlias) -> NotFound:

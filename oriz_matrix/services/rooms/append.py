@@ -17,11 +17,12 @@ from weakref import WeakValueDictionary
 from oriz_matrix.protocol.errors import MatrixError, Unavailable
 from oriz_matrix.protocol.identifiers import EventId, RoomId
 from oriz_matrix.services.changes import Changes
+from oriz_matrix.services.jobs import Jobs
 from oriz_matrix.services.rooms import unread
+from oriz_matrix.services.rooms.follow_ups import follow_up
 from oriz_matrix.services.rooms.known import Known
 from oriz_matrix.services.rooms.prepare import Draft, Prepare
 from oriz_matrix.services.rooms.snapshot import Snapshot, needed_keys, snapshot, unchanged
-from oriz_matrix.services.rooms.stripped_state import invite_state
 from oriz_matrix.storage import append, rooms
 from oriz_matrix.storage.append import NewEvent
 from oriz_matrix.storage.database import Database
@@ -59,21 +60,31 @@ class Append:
     """Appends events of local users to rooms."""
 
     def __init__(
-        self, db: Database, changes: Changes, prepare: Prepare, known: Known, count: Callable[[int], None]
+        self,
+        db: Database,
+        changes: Changes,
+        jobs: Jobs,
+        prepare: Prepare,
+        known: Known,
+        count: Callable[[int], None],
     ) -> None:
         """`count` hears how many events were appended."""
         self._db = db
         self._changes = changes
+        self._jobs = jobs
         self._prepare = prepare
         self._known = known
         self._count = count
         self._lines: WeakValueDictionary[RoomId, _Line] = WeakValueDictionary()
 
-    async def local(self, room_id: RoomId, draft: Draft) -> EventId:
+    async def local(self, room_id: RoomId, draft: Draft, seen: Snapshot | None = None) -> EventId:
         """Appends one event; its id. Raises Forbidden when the room's rules refuse it, and what makes it malformed.
 
         What was sent already is not sent again: a repeated transaction id, or state that says the same as the present.
+        `seen`: the room, where the caller has just read what the event needs; it is not read again unless it moved.
         """
+        if seen is not None:
+            self._known.learn(seen)
         turn = _Turn(draft, asyncio.get_running_loop().create_future())
         line = self._lines.setdefault(room_id, _Line())
         line.turns.append(turn)
@@ -134,7 +145,7 @@ class Append:
             seen = await self._db.read(snapshot, room_id, draft)
             if not isinstance(seen, Snapshot):
                 return seen
-            self._known.learn(seen, needed_keys(draft, seen.name.version))
+            self._known.learn(seen)
             new = self._new(seen, draft)
             if (present := unchanged(seen.state, draft)) is not None:
                 return present.event_id
@@ -152,10 +163,10 @@ class Append:
         return None if guess is None or unchanged(guess.state, draft) else guess
 
     def _new(self, seen: Snapshot, draft: Draft) -> NewEvent:
-        name, room, state, redacts = seen
+        name, room, state = seen.name, seen.room, seen.state
         event = self._prepare.event(name.version, name.room_id, room.extremities, state, draft)
         return unread.weigh(event, room.joined, state, self._prepare.server_name)._replace(
-            transaction=draft.transaction, redacts=redacts, invite_state=invite_state(event, state)
+            transaction=draft.transaction, redacts=seen.redacts, job=follow_up(event, state)
         )
 
     async def _write(self, seen: Snapshot, new: Sequence[NewEvent], first: Draft) -> None:
@@ -166,6 +177,8 @@ class Append:
             room = await self._db.write(append.append, room_nid, current, new)
         self._known.appended(seen.name.room_id, room, new)
         self._changes.poke()
+        if any(one.job is not None for one in new):
+            self._jobs.poke()
         self._count(len(new))
 
 

@@ -4,7 +4,7 @@ What stood there already is not asked again, since an alias may be deleted later
 "m.room.canonical_alias" and PUT /rooms/{roomId}/state.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from oriz_matrix.protocol.errors import BadAlias, InvalidParam
@@ -31,6 +31,15 @@ def check(tx: Transaction, room_id: RoomId, content: Mapping[str, Any]) -> None:
             alias = parse_room_alias(text, field)
             if aliases.find(tx, alias) != name.nid:
                 raise BadAlias(f"{field}: {alias} does not lead to this room")
+
+
+def keeping(content: Mapping[str, Any], is_kept: Callable[[object], bool]) -> dict[str, Any]:
+    """The content with only those of its aliases that are kept."""
+    kept = {name: value for name, value in content.items() if name != "alias" or is_kept(value)}
+    alternatives = content.get("alt_aliases")
+    if isinstance(alternatives, list):
+        kept["alt_aliases"] = [alias for alias in alternatives if is_kept(alias)]
+    return kept
 
 
 def _named(content: Mapping[str, Any]) -> list[tuple[str, object]]:

@@ -4,8 +4,8 @@ A guess may be wrong as soon as another process has changed the room: then the a
 is read. What a refusal rests on is therefore always read first.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from oriz_matrix.base.cache import Cache
 from oriz_matrix.protocol.events import Event, StateKey
@@ -15,6 +15,7 @@ from oriz_matrix.services.rooms.snapshot import Snapshot
 from oriz_matrix.storage.append import NewEvent
 from oriz_matrix.storage.caches import RoomName
 from oriz_matrix.storage.rooms import Room
+from oriz_matrix.storage.types import Position
 
 ROOMS = 5_000
 KEYS = 2_000
@@ -23,11 +24,15 @@ KEYS = 2_000
 
 @dataclass(slots=True)
 class _Seen:
-    """A room as it was; `state` holds the keys that were looked at, None where the room has none."""
+    """A room as it was; `state` holds the keys that were looked at, None where the room has none.
+
+    redacted_at: when something was redacted here last; what was read before that may show it still.
+    """
 
     name: RoomName
     room: Room
     state: dict[StateKey, Event | None]
+    redacted_at: Position = field(default=Position(0))
 
 
 class Known:
@@ -41,7 +46,7 @@ class Known:
         seen = self.cache.get(room_id)
         return None if seen is None else seen.name.version
 
-    def recall(self, room_id: RoomId, keys: Iterable[StateKey]) -> Snapshot | None:
+    def recall(self, room_id: RoomId, keys: Sequence[StateKey]) -> Snapshot | None:
         """The room with these keys of its state, or None where something of it is not known."""
         seen = self.cache.get(room_id)
         if seen is None:
@@ -52,17 +57,18 @@ class Known:
                 return None
             if (event := seen.state[key]) is not None:
                 state[key] = event
-        return Snapshot(seen.name, seen.room, state)
+        return Snapshot(seen.name, seen.room, state, keys)
 
-    def learn(self, snapshot: Snapshot, keys: Iterable[StateKey]) -> None:
-        """Remembers what was read: the room and these keys of its state."""
-        seen = self.cache.get(snapshot.name.room_id)
-        looked_at = {key: snapshot.state.get(key) for key in keys}
-        if seen is not None and seen.room.current == snapshot.room.current and len(seen.state) < KEYS:
-            seen.room = snapshot.room
-            seen.state |= looked_at
-        else:
-            self.cache.put(snapshot.name.room_id, _Seen(snapshot.name, snapshot.room, looked_at))
+    def learn(self, snapshot: Snapshot) -> None:
+        """Remembers what was read, unless its state has changed since."""
+        seen, room = self.cache.get(snapshot.name.room_id), snapshot.room
+        looked_at = {key: snapshot.state.get(key) for key in snapshot.keys}
+        if seen is not None and seen.room.current == room.current and len(seen.state) < KEYS:
+            if room.latest >= seen.redacted_at:
+                seen.room = max(seen.room, room, key=_moved_at)
+                seen.state |= looked_at
+        elif seen is None or _moved_at(room) >= _moved_at(seen.room):
+            self.cache.put(snapshot.name.room_id, _Seen(snapshot.name, room, looked_at))
 
     def appended(self, room_id: RoomId, room: Room, new: Sequence[NewEvent]) -> None:
         """Remembers the room as it is after events were appended to what is known of it."""
@@ -70,7 +76,12 @@ class Known:
         if seen is None:
             return
         if any(one.redacts is not None for one in new):  # it may have been one of the events that authorize
-            self.cache.drop(room_id)
-            return
+            seen.state.clear()
+            seen.redacted_at = room.latest
         seen.room = room
         seen.state |= {one.event.key: one.event for one in new if one.event.is_state}
+
+
+def _moved_at(room: Room) -> Position:
+    """When a room changed last; its state may also change without an event."""
+    return max(room.latest, room.current.position)

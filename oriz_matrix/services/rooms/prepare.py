@@ -1,7 +1,7 @@
 """From a draft to an event: built on the ends of the room's graph, hashed, signed and authorized."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from oriz_matrix.base.clock import Clock
@@ -33,6 +33,10 @@ class Draft:
     redacts: EventId | None = None
     timestamp: int | None = None
     transaction: TransactionId | None = None
+
+    def at(self, timestamp: int) -> "Draft":
+        """The same, sent at a time of its own: milliseconds."""
+        return replace(self, timestamp=timestamp)
 
 
 class Prepare:

@@ -1,4 +1,4 @@
-"""What is read of a room: one event, its state, members, history; each bounded by what the reader may see."""
+"""What is read of a room: one event, its state and members; each bounded by what the reader may see."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -6,44 +6,20 @@ from typing import Any, NamedTuple
 import msgspec
 
 from oriz_matrix.base.clock import Clock
-from oriz_matrix.protocol.errors import Forbidden, InvalidParam, NotFound
+from oriz_matrix.protocol.errors import Forbidden, NotFound
+from oriz_matrix.protocol.event_contents import Member
 from oriz_matrix.protocol.events import Event, StateKey
-from oriz_matrix.protocol.filters import RoomEventFilter
-from oriz_matrix.protocol.identifiers import EventId, RoomId
-from oriz_matrix.protocol.tokens import PageToken, before
+from oriz_matrix.protocol.identifiers import EventId, RoomId, UserId
+from oriz_matrix.protocol.tokens import PageToken
 from oriz_matrix.services.accounts.requester import Requester
-from oriz_matrix.services.changes import Changes
 from oriz_matrix.services.rooms import access
 from oriz_matrix.services.rooms.client_events import Reader, Shown, fragment, show, show_events
-from oriz_matrix.storage import events, interning, room_state, timeline
+from oriz_matrix.storage import events, interning, membership, room_state, timeline
 from oriz_matrix.storage.caches import StateAt
 from oriz_matrix.storage.database import Database
-from oriz_matrix.storage.timeline import Entry, Place
+from oriz_matrix.storage.timeline import Place
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import Position
-
-CHUNK = 100
-MAX_LOOKED_AT = 5_000
-"""Events that one request looks at while a filter drops most of them."""
-
-
-class Page(NamedTuple):
-    """A piece of history; `end` is None where there is nothing more."""
-
-    start: PageToken
-    end: PageToken | None
-    chunk: list[Shown]
-    members: list[Shown]
-
-
-class PageRequest(NamedTuple):
-    """What /messages asks: from where, which way, up to where, how many, which."""
-
-    start: PageToken | None
-    backwards: bool
-    to: PageToken | None
-    limit: int
-    filter: RoomEventFilter
 
 
 class MembersRequest(NamedTuple):
@@ -64,11 +40,9 @@ class MembersRequest(NamedTuple):
 class Read:
     """Reads rooms for local users. Everything raises Forbidden for who may not look into the room."""
 
-    def __init__(self, db: Database, changes: Changes, clock: Clock, event_page: int) -> None:
+    def __init__(self, db: Database, clock: Clock) -> None:
         self._db = db
-        self._changes = changes
         self._clock = clock
-        self._event_page = event_page
 
     async def event(self, requester: Requester, room_id: RoomId, event_id: EventId) -> msgspec.Raw:
         """One event. Raises NotFound also where the reader may not see it."""
@@ -92,17 +66,9 @@ class Read:
         shown = await self._db.read(_members, requester, room_id, wanted.at)
         return self._fragments([one for one in shown if wanted.allows(one.event)])
 
-    async def messages(self, requester: Requester, room_id: RoomId, request: PageRequest) -> dict[str, Any]:
-        """A page of history in the form of /messages, at most as long as the operator allows."""
-        request = request._replace(limit=min(request.limit, self._event_page))
-        upto = await self._changes.catch_up()
-        page = await self._db.read(_messages, requester, room_id, request, upto)
-        answer: dict[str, Any] = {"start": str(page.start), "chunk": self._fragments(page.chunk)}
-        if page.end is not None:
-            answer["end"] = str(page.end)
-        if page.members:
-            answer["state"] = self._fragments(page.members)
-        return answer
+    async def joined_members(self, requester: Requester, room_id: RoomId) -> dict[UserId, dict[str, Any]]:
+        """By user in the room, their name and picture in it; only for who is in it too."""
+        return await self._db.read(_joined_members, requester, room_id)
 
     def _fragments(self, shown: Sequence[Shown]) -> list[msgspec.Raw]:
         now_ms = self._clock.now_ms()
@@ -118,12 +84,7 @@ def _reader(requester: Requester) -> Reader:
 
 def _event(tx: Transaction, requester: Requester, room_id: RoomId, event_id: EventId) -> Shown:
     view = access.view(tx, requester.user, room_id)
-    nid = events.find(tx, [event_id]).get(event_id)
-    entry = timeline.status(tx, nid) if nid is not None else None
-    if entry is None or entry.room != view.name.nid:
-        raise NotFound("There is no such event in this room")
-    if not access.sight(tx, requester.user, view.room).sees(entry.position):
-        raise NotFound("There is no such event in this room")
+    entry = access.entry(tx, view, access.sight(tx, requester.user, view.room), event_id)
     return show(tx, [entry], _reader(requester))[0]
 
 
@@ -153,7 +114,7 @@ def _members(tx: Transaction, requester: Requester, room_id: RoomId, at: PageTok
     view = access.view(tx, requester.user, room_id)
     state = view.state
     if at is not None and at.position < view.upto:
-        newest = timeline.before(tx, view.name.nid, _place(at), Place(-1), 1)
+        newest = timeline.before(tx, view.name.nid, Place(at.position, at.back), Place(-1), 1)
         if newest and not access.sight(tx, requester.user, view.room).sees(newest[0].position):
             raise Forbidden("at: you may not see the room as it was then")
         state = StateAt(state.branch, Position(at.position))
@@ -161,62 +122,15 @@ def _members(tx: Transaction, requester: Requester, room_id: RoomId, at: PageTok
     return show(tx, entries, _reader(requester))
 
 
-def _messages(tx: Transaction, requester: Requester, room_id: RoomId, request: PageRequest, upto: Position) -> Page:
+def _joined_members(tx: Transaction, requester: Requester, room_id: RoomId) -> dict[UserId, dict[str, Any]]:
     view = access.view(tx, requester.user, room_id)
-    last = PageToken(min(view.upto, upto), 0)
-    start = request.start
-    if start is None:
-        start = last if request.backwards else PageToken(0, 0)
-    if request.backwards:
-        walk, stop = _backwards, request.to or PageToken(-1)
-    else:
-        walk, stop = _forwards, min(request.to or last, last)
-    sight = access.sight(tx, requester.user, view.room)
-    found: list[Entry] = []
-    place, looked_at, more = min(start, last), 0, True
-    limit = min(request.limit, request.filter.count(request.limit))
-    while more and len(found) < limit and looked_at < MAX_LOOKED_AT:
-        entries = walk(tx, view, place, stop)
-        more = len(entries) == CHUNK
-        looked_at += len(entries)
-        bodies = events.effective(tx, [entry.event for entry in entries])
-        for entry in entries:
-            place = before(entry.position, entry.back) if request.backwards else PageToken(entry.position, entry.back)
-            event = bodies[entry.event]
-            if sight.sees(entry.position) and request.filter.allows_event(
-                event.room_id, event.type, event.sender, event.content
-            ):
-                found.append(entry)
-                if len(found) == limit:
-                    more = True
-                    break
-    shown = show(tx, found, _reader(requester))
-    end = place if more or not request.backwards else None
-    members = _senders(tx, view, shown, requester) if request.filter.lazy_load_members else []
-    return Page(start, end if found or more else None, shown, members)
+    if view.membership != "join":
+        raise Forbidden("You are not in this room")
+    members = events.effective(tx, membership.events_of(tx, view.name.nid, "join")).values()
+    return {UserId(event.key[1]): _profile(Member(event.content)) for event in members}
 
 
-def _backwards(tx: Transaction, view: access.View, place: PageToken, stop: PageToken) -> list[Entry]:
-    return timeline.before(tx, view.name.nid, _place(place), _place(stop), CHUNK)
-
-
-def _forwards(tx: Transaction, view: access.View, place: PageToken, stop: PageToken) -> list[Entry]:
-    return timeline.after(tx, view.name.nid, _place(place), _place(stop), CHUNK)
-
-
-def _place(token: PageToken) -> Place:
-    return Place(token.position, token.back)
-
-
-def _senders(tx: Transaction, view: access.View, shown: Sequence[Shown], requester: Requester) -> list[Shown]:
-    """The member events of those who sent what a page shows."""
-    keys = [("m.room.member", sender) for sender in dict.fromkeys(one.event.sender for one in shown)]
-    numbers = interning.find_state_keys(tx, keys)
-    return show_events(tx, room_state.get(tx, view.state, list(numbers.values())).values(), _reader(requester))
-
-
-def check_limit(limit: int) -> int:
-    """The limit of a page. Raises InvalidParam for what is below one."""
-    if limit < 1:
-        raise InvalidParam("limit: must be at least 1")
-    return limit
+def _profile(member: Member) -> dict[str, Any]:
+    """A member as /joined_members shows them, where the name is called otherwise than in the event."""
+    found = {"display_name": member.display_name, "avatar_url": member.avatar_url}
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,6 +1,6 @@
 """A room as an event is prepared against it, read in one go."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from oriz_matrix.protocol.authorization import auth_keys
@@ -10,10 +10,8 @@ from oriz_matrix.protocol.event_contents import CREATE, POWER_LEVELS
 from oriz_matrix.protocol.events import Event, StateKey
 from oriz_matrix.protocol.identifiers import EventId, RoomId
 from oriz_matrix.protocol.room_versions import RoomVersion
-from oriz_matrix.protocol.stripped_state import shown_keys
 from oriz_matrix.services.rooms import access, redact
 from oriz_matrix.services.rooms.prepare import Draft
-from oriz_matrix.services.rooms.stripped_state import shows_room
 from oriz_matrix.storage import rooms, transactions
 from oriz_matrix.storage.caches import RoomName
 from oriz_matrix.storage.rooms import Room
@@ -22,11 +20,15 @@ from oriz_matrix.storage.types import EventNid
 
 
 class Snapshot(NamedTuple):
-    """A room as an event is prepared against it: `state` authorizes it, `redacts` is the event that it redacts."""
+    """A room as an event is prepared against it: `state` authorizes it, `redacts` is the event that it redacts.
+
+    `keys`: which keys of the state were looked at; those that are not in `state` the room does not have.
+    """
 
     name: RoomName
     room: Room
     state: Mapping[StateKey, Event]
+    keys: Sequence[StateKey]
     redacts: EventNid | None = None
 
 
@@ -35,8 +37,6 @@ def needed_keys(draft: Draft, version: RoomVersion) -> list[StateKey]:
     keys = [CREATE, POWER_LEVELS, *auth_keys(draft.type, draft.sender, draft.state_key, draft.content, version)]
     if draft.state_key is not None:
         keys.append((draft.type, draft.state_key))
-    if shows_room(draft.type, draft.content):
-        keys += shown_keys(draft.sender)
     return list(dict.fromkeys(keys))
 
 
@@ -48,9 +48,10 @@ def snapshot(tx: Transaction, room_id: RoomId, draft: Draft) -> Snapshot | Event
     if name is None:
         raise Forbidden("You are not in this room, or it does not exist")
     room = rooms.get(tx, [name.nid])[name.nid]
-    state = access.current(tx, room, needed_keys(draft, name.version))
+    keys = needed_keys(draft, name.version)
+    state = access.current(tx, room, keys)
     redacts = None if draft.redacts is None else redact.target(tx, room, state, draft.redacts, draft.sender)
-    return Snapshot(name, room, state, redacts)
+    return Snapshot(name, room, state, keys, redacts)
 
 
 def unchanged(state: Mapping[StateKey, Event], draft: Draft) -> Event | None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from oriz_matrix.protocol.authorization import power_levels
 from oriz_matrix.protocol.events import Event, StateKey
-from oriz_matrix.protocol.identifiers import ServerName, UserId, domain_of
+from oriz_matrix.protocol.identifiers import ServerName, UserId, domain_of, is_user_id
 from oriz_matrix.protocol.push.conditions import RoomContext
 from oriz_matrix.protocol.push.evaluate import outcomes_by_default
 from oriz_matrix.storage.append import NewEvent
@@ -25,7 +25,7 @@ def weigh(event: Event, members: int, state: Mapping[StateKey, Event], server_na
     mentioned = [
         UserId(user)
         for user, outcome in outcomes.personal.items()
-        if outcome.highlight and user != event.sender and domain_of(user) == server_name
+        if outcome.highlight and user != event.sender and is_user_id(user) and domain_of(user) == server_name
     ]
     return NewEvent(
         event,

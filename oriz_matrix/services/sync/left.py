@@ -24,11 +24,16 @@ ENDED = ("leave", "ban")
 def left(tx: Transaction, window: Window, stays: Sequence[Membership]) -> list[SyncRoom]:
     """The rooms whose stay ended in the window (or ever, if a first sync asks for them)."""
     include = window.since is None and window.filter.room.include_leave
-    ended = [s for s in stays if s.membership in ENDED and (include or (window.since or s.since) < s.since)]
+    ended = [s for s in stays if s.membership in ENDED and _is_wanted(s, window, include=include)]
     found = candidates(tx, window, ended, all_of_them=True)
     for room in found:
         _fill(tx, window, room)
     return found
+
+
+def _is_wanted(stay: Membership, window: Window, *, include: bool) -> bool:
+    """A room that was forgotten is told of no more, but for its end to who does not know of it yet."""
+    return not stay.forgotten if include else (window.since or stay.since) < stay.since
 
 
 def _fill(tx: Transaction, window: Window, room: SyncRoom) -> None:

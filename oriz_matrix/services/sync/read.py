@@ -6,6 +6,7 @@ from typing import Any
 
 from oriz_matrix.protocol.identifiers import RoomId
 from oriz_matrix.services.sync import extras, rooms
+from oriz_matrix.services.sync.invited import invited
 from oriz_matrix.services.sync.left import left
 from oriz_matrix.services.sync.sync_room import SyncRoom
 from oriz_matrix.services.sync.window import Window
@@ -40,8 +41,8 @@ def read(tx: Transaction, window: Window, stays: Sequence[Membership]) -> SyncDa
     return SyncData(
         joined=joined,
         left=left(tx, window, stays),
-        invited=rooms.invited(tx, window, stays, "invite"),
-        knocked=rooms.invited(tx, window, stays, "knock"),
+        invited=invited(tx, window, stays, "invite"),
+        knocked=invited(tx, window, stays, "knock"),
         receipts=extras.receipt_events(tx, window, joined),
         typing=extras.typing_events(tx, window, joined),
         account_data=extras.account_data_of(tx, window, joined),

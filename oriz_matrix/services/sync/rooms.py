@@ -6,14 +6,13 @@ committed between two reads cannot move a room out of all sections.
 
 from collections.abc import Sequence
 
-from oriz_matrix.protocol.identifiers import RoomId
 from oriz_matrix.services.rooms import access
 from oriz_matrix.services.rooms.client_events import Shown, show, show_events
 from oriz_matrix.services.sync.states import states
 from oriz_matrix.services.sync.sync_room import SyncRoom
 from oriz_matrix.services.sync.timelines import Seen, passes, timelines
 from oriz_matrix.services.sync.window import Window
-from oriz_matrix.storage import events, membership, rooms
+from oriz_matrix.storage import membership, rooms
 from oriz_matrix.storage.membership import Membership
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import EventNid, Position, RoomNid
@@ -42,15 +41,6 @@ def unchanged_reader(tx: Transaction, window: Window, nid: RoomNid) -> SyncRoom:
     )
     fill(tx, window, window.upto, [Seen(room, None)])
     return room
-
-
-def invited(tx: Transaction, window: Window, stays: Sequence[Membership], kind: str) -> dict[RoomId, bytes]:
-    """The rooms that the reader was invited to (or knocked at) in the window, each with its stripped state as JSON."""
-    wanted = [stay for stay in stays if stay.membership == kind and stay.since > window.after]
-    names = {stay.event: rooms.name(tx, stay.room).room_id for stay in wanted}
-    allowed = [event for event, room_id in names.items() if window.filter.room.allows_room(room_id)]
-    states = events.invite_states(tx, allowed)
-    return {names[event]: states.get(event, b"[]") for event in allowed}
 
 
 def candidates(

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, LiteralString, cast
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import DeadlockDetected, SerializationFailure, UniqueViolation
 from psycopg.types.numeric import Int8, Int8BinaryDumper
 
@@ -28,6 +29,8 @@ from oriz_matrix.storage.types import Position, Sizes, TableSize
 MARK_SPACE = 0x4F52 << 48
 """The keys of the advisory locks that are low-water marks: the high 16 bits are ours, the low 48 bits the mark."""
 SCHEMA_LOCK = 0x4F53 << 48
+PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""How long a database that does not answer is waited for (seconds), unless its URL says otherwise."""
 ATTEMPTS = 5
 SETTINGS = "-c idle_in_transaction_session_timeout=60000 -c statement_timeout=120000"
 _ANY = re.compile(r"= ANY\(:(\w+)\)")
@@ -64,9 +67,9 @@ MESSAGE: LiteralString = f"""
         INSERT INTO events (nid, event_id, room, body)
         SELECT position, CAST(:event_id AS TEXT), CAST(:room AS BIGINT), CAST(:body AS BYTEA) FROM drawn
     ), status AS (
-        INSERT INTO event_status (event, room, sender, position, back, branch, state_at, unread)
+        INSERT INTO event_status (event, room, sender, position, back, branch, state_at, unread, ts)
         SELECT position, CAST(:room AS BIGINT), CAST(:sender AS BIGINT), position, 0, CAST(:branch AS BIGINT),
-            CAST(:state_at AS BIGINT), held.unread + CAST(:notifies AS BIGINT)
+            CAST(:state_at AS BIGINT), held.unread + CAST(:notifies AS BIGINT), CAST(:ts AS BIGINT)
         FROM drawn, held
     ), called AS (
         INSERT INTO transaction_ids (device, endpoint, txn_id, event)
@@ -111,7 +114,12 @@ class PostgresConnection:
     message_statement: LiteralString | None = MESSAGE
 
     def __init__(self, url: str) -> None:
-        self._db = psycopg.connect(url, autocommit=True, prepare_threshold=2, options=SETTINGS)
+        given = conninfo_to_dict(url)
+        options = f"{SETTINGS} {given.get('options') or ''}"
+        full = make_conninfo(
+            url, **{name: value for name, value in PATIENCE.items() if name not in given}, options=options
+        )
+        self._db = psycopg.connect(full, autocommit=True, prepare_threshold=2)
         self._db.adapters.register_dumper(int, Int8BinaryDumper)
         self._cursor = self._db.cursor(binary=True)
         self._end = ExitStack()

@@ -1,11 +1,14 @@
 """Storage threads: one queue of jobs, first come, first served, and the few threads that take from it."""
 
+import logging
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+
+logger = logging.getLogger(__name__)
 
 
 class Threads(Generic[Item]):
@@ -46,6 +49,9 @@ class Threads(Generic[Item]):
                     ended = True
                 else:
                     items.append(more)
-            self._work(items)
+            try:
+                self._work(items)
+            except Exception:  # of who hears of a result; this thread must go on for the others
+                logger.exception("a result could not be reported")
             if ended:
                 return

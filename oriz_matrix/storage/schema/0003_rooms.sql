@@ -45,12 +45,13 @@ CREATE TABLE event_status (
     rejected TEXT,                   -- why, when it was
     soft_failed BOOLEAN NOT NULL DEFAULT FALSE,
     redacted_by BIGINT,
-    unread BIGINT NOT NULL DEFAULT 0 -- the room's count just after it
+    unread BIGINT NOT NULL DEFAULT 0, -- the room's count just after it
+    ts BIGINT NOT NULL               -- when it was sent, as the sender claims: milliseconds
 );
 
 CREATE UNIQUE INDEX timeline ON event_status (room, position, back);
 CREATE INDEX timeline_by_sender ON event_status (room, sender, position);
-CREATE INDEX timeline_changes ON event_status (position, room);
+CREATE INDEX timeline_by_time ON event_status (room, ts);
 
 -- Which events authorize a state event: edges of the auth chain.
 CREATE TABLE auth_edges (
@@ -97,18 +98,13 @@ CREATE TABLE memberships (
     membership TEXT NOT NULL,
     event BIGINT NOT NULL REFERENCES events,
     stay_since BIGINT NOT NULL,      -- when this run of the same membership began
+    forgotten BOOLEAN NOT NULL DEFAULT FALSE, -- by the user, who had left
     PRIMARY KEY (user_nid, room, since)
 ) {clustered};
 
-CREATE INDEX memberships_of_user ON memberships (user_nid, until);
+CREATE INDEX memberships_of_user ON memberships (user_nid, until, room, membership);
 CREATE INDEX memberships_of_room ON memberships (room, until, membership);
 CREATE INDEX memberships_changes ON memberships (since);
-
--- The stripped state that came with an invite or a knock.
-CREATE TABLE invite_states (
-    event BIGINT PRIMARY KEY REFERENCES events,
-    state {blob} NOT NULL
-);
 
 -- Events that mention a user who is here, or everybody in the room (user 0).
 CREATE TABLE mentions (

@@ -1,6 +1,6 @@
 """Guests: what they may do, and where. Client-server API, "Guest Access"."""
 
-from tests.support.homeserver import Home, refused
+from tests.support.homeserver import Home, eventually, refused
 
 
 async def test_guests_enter_only_where_they_are_welcome(home: Home) -> None:
@@ -56,5 +56,31 @@ async def test_guests_must_go_when_they_are_welcome_no_longer(home: Home) -> Non
     await bob.join(room)
     await guest.sync()
     await alice.set_state(room, "m.room.guest_access", {"guest_access": "forbidden"})
-    assert await alice.members(room) == {alice.id: "join", bob.id: "join", guest.id: "leave"}
+
+    async def guest_is_gone() -> bool:
+        return await alice.members(room) == {alice.id: "join", bob.id: "join", guest.id: "leave"}
+
+    await eventually(guest_is_gone)
     assert (await guest.sync()).sections(room) == ["leave"]
+
+
+async def test_guests_must_go_though_the_server_stops_at_once(either_home: Home) -> None:
+    alice, guest = await either_home.user("alice"), await either_home.guest()
+    room = await alice.create_room(invite=[guest.id])
+    await guest.join(room)
+    await alice.set_state(room, "m.room.guest_access", {"guest_access": "forbidden"})
+    await either_home.restart(alice)
+
+    async def guest_is_gone() -> bool:
+        return (await alice.members(room))[guest.id] == "leave"
+
+    await eventually(guest_is_gone)
+
+
+async def test_guests_stay_where_they_are_welcome_again(home: Home) -> None:
+    alice, guest = await home.user("alice"), await home.guest()
+    room = await alice.create_room(invite=[guest.id])
+    await guest.join(room)
+    await alice.set_state(room, "m.room.guest_access", {"guest_access": "can_join", "org.example.note": 1})
+    await guest.say(room, "still here")
+    assert (await alice.members(room))[guest.id] == "join"

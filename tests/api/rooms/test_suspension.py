@@ -32,6 +32,10 @@ async def test_trap_39_what_is_shut_and_what_stays_open(home: Home) -> None:
         bob.set_member(room, bob, "join", displayname="Bobby"),
         bob.invite(room, alice),
         bob.join(other),
+        bob.knock(other),
+        bob.moderate(room, "kick", alice),
+        bob.moderate(room, "ban", alice),
+        bob.upgrade(room, "12"),
         bob.redact(room, others),
         bob.send(room, "m.room.redaction", {"redacts": others}),
     ):

@@ -22,6 +22,9 @@ from oriz_matrix.base.config.load import check_text
         ("passwords: {maximum_length: 7}", "passwords.minimum_length: expected at most `maximum_length`"),
         ("passwords: {argon2: {memory_kib: 31}}", "passwords.argon2.memory_kib: expected at least 32"),
         ('rooms: {default_version: "13"}', "rooms.default_version: expected one of 1, 2,"),
+        ("federation: {trusted_notaries: [a.org, 'a b']}", "federation.trusted_notaries[1]: expected the name of a"),
+        ("federation: {proxy: socks://a}", "federation.proxy: expected a URL that starts with http:// or https://"),
+        ("federation: {ca_files: [/no/ca.pem]}", "federation.ca_files[0]: expected a file that can be read"),
         (
             "limits: {rates: {exempt_users: ['@a:example.org', bot]}}",
             "limits.rates.exempt_users[1]: expected a user of this server, such as @bot:example.org, found 'bot'",

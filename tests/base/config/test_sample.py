@@ -33,6 +33,7 @@ def test_every_option_of_the_sample_can_be_switched_on() -> None:
         "listeners[0].tls.certificate",
         "listeners[0].tls.key",
         "registration.shared_secret",
+        "federation.proxy",
     ]
 
 

@@ -64,4 +64,4 @@ def test_secrets_do_not_show_when_the_configuration_is_printed(tmp_path: Path) -
 def test_every_secret_can_be_kept_in_a_file() -> None:
     options = set(option_paths(Config))
     files = {option for option in options if option.endswith("_file") and option.removesuffix("_file") in options}
-    assert files == {"database.url_file", "registration.shared_secret_file"}
+    assert files == {"database.url_file", "registration.shared_secret_file", "federation.proxy_file"}

@@ -76,12 +76,12 @@ export class Person {
     }
 
     /** Starts the client's own endless sync loop; returns when the first answer is in. */
-    async listens(initialSyncLimit = 20) {
+    async listens(initialSyncLimit = 20, options = {}) {
         this.client.on(sdk.RoomEvent.Timeline, (event, _room, atStart, _removed, { liveEvent }) => {
             const fromOthers = event.getSender() !== this.id && event.getType() === "m.room.message";
             if (fromOthers && liveEvent && !atStart) this.heard.push(event.getContent().body);
         });
-        await this.client.startClient({ initialSyncLimit, pollTimeout: 10_000 });
+        await this.client.startClient({ initialSyncLimit, pollTimeout: 10_000, ...options });
         await this.sees(() => this.client.isInitialSyncComplete(), "its first sync");
     }
 
@@ -155,4 +155,16 @@ export async function shareARoom(alice, bob) {
     await bob.joins(room);
     await alice.sees(() => alice.client.getRoom(room)?.getMember(bob.id)?.membership === "join", "Bob come in");
     return room;
+}
+
+/** The same person at a second device, which does not listen yet. */
+export async function atAnotherDevice(person, play) {
+    const other = new Person(person.url, "other");
+    other.name = person.name;
+    await other.logsIn();
+    try {
+        await play(other);
+    } finally {
+        other.leavesTheStage();
+    }
 }

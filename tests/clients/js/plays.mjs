@@ -1,5 +1,5 @@
 /**
- * Plays for two people who use matrix-js-sdk. `node plays.mjs` lists their names, `node plays.mjs URL NAME` gives one:
+ * Plays for people who use matrix-js-sdk. `node plays.mjs` lists their names, `node plays.mjs URL NAME` gives one:
  * exit code 0 when it came to its end.
  */
 import assert from "node:assert/strict";
@@ -7,8 +7,10 @@ import assert from "node:assert/strict";
 import * as sdk from "matrix-js-sdk";
 
 import { Person, refusal, shareARoom, withTwoPeople } from "./person.mjs";
+import { roomPlays } from "./room_plays.mjs";
+import { settingPlays } from "./setting_plays.mjs";
 
-const plays = {
+const talk = {
     async "an invitation shows who and where"(alice, bob) {
         const room = await alice.createsRoom("The garden");
         await alice.client.invite(room, bob.id);
@@ -132,6 +134,7 @@ const plays = {
     },
 };
 
+const plays = { ...talk, ...settingPlays, ...roomPlays };
 const [url, name] = process.argv.slice(2);
 if (url === undefined) {
     for (const title of Object.keys(plays)) console.log(title);

@@ -1,0 +1,261 @@
+"""The history of a room: pages of it, what stands around an event, and the event nearest to a time.
+
+Each event is judged by the rules of history visibility. Source: client-server API, "Room History Visibility", "Getting
+events for a room", "Event Context".
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from oriz_matrix.base.clock import Clock
+from oriz_matrix.protocol.errors import InvalidParam, NotFound
+from oriz_matrix.protocol.event_contents import member_key
+from oriz_matrix.protocol.events import Event
+from oriz_matrix.protocol.filters import RoomEventFilter
+from oriz_matrix.protocol.identifiers import EventId, RoomId
+from oriz_matrix.protocol.tokens import PageToken, before
+from oriz_matrix.protocol.visibility import Sight
+from oriz_matrix.services.accounts.requester import Requester
+from oriz_matrix.services.changes import Changes
+from oriz_matrix.services.rooms import access
+from oriz_matrix.services.rooms.access import View
+from oriz_matrix.services.rooms.client_events import Reader, Shown, fragment, show, show_events
+from oriz_matrix.storage import events, interning, room_state, timeline
+from oriz_matrix.storage.caches import StateAt
+from oriz_matrix.storage.database import Database
+from oriz_matrix.storage.timeline import LATEST, Entry, Moment, Place
+from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.types import EventNid, Position, RoomNid
+
+MEMBER = "m.room.member"
+CHUNK = 100
+MAX_LOOKED_AT = 5_000
+"""Events that one request looks at while a filter, or what the reader may see, leaves out most of them."""
+
+
+class PageRequest(NamedTuple):
+    """What /messages asks: from where, which way, up to where, how many, which."""
+
+    start: PageToken | None
+    backwards: bool
+    to: PageToken | None
+    limit: int
+    filter: RoomEventFilter
+
+
+class Page(NamedTuple):
+    """A piece of history; `end` is None where there is nothing more."""
+
+    start: PageToken
+    end: PageToken | None
+    chunk: list[Shown]
+    members: list[Shown]
+
+
+class ContextRequest(NamedTuple):
+    """What /context asks: around which event, how many events in all, which."""
+
+    event_id: EventId
+    limit: int
+    filter: RoomEventFilter
+
+
+class Context(NamedTuple):
+    """An event with those before it, newest first, those after it, and the state after the last of them all."""
+
+    start: PageToken
+    before: list[Shown]
+    event: Shown
+    after: list[Shown]
+    end: PageToken
+    state: list[Shown]
+
+
+class History:
+    """Reads the history of rooms for local users. Everything raises Forbidden for who may not look into the room."""
+
+    def __init__(self, db: Database, changes: Changes, clock: Clock, event_page: int) -> None:
+        """`event_page`: how many events one answer has at most."""
+        self._db = db
+        self._changes = changes
+        self._clock = clock
+        self._event_page = event_page
+
+    async def messages(self, requester: Requester, room_id: RoomId, request: PageRequest) -> dict[str, Any]:
+        """A page of history in the form of /messages, at most as long as the operator allows."""
+        request = request._replace(limit=min(request.limit, self._event_page))
+        upto = await self._changes.catch_up()
+        page = await self._db.read(_messages, requester, room_id, request, upto)
+        answer: dict[str, Any] = {"start": str(page.start), "chunk": self._fragments(page.chunk)}
+        if page.end is not None:
+            answer["end"] = str(page.end)
+        if page.members:
+            answer["state"] = self._fragments(page.members)
+        return answer
+
+    async def context(self, requester: Requester, room_id: RoomId, request: ContextRequest) -> dict[str, Any]:
+        """What stands around an event, in the form of /context. Raises NotFound also for what may not be seen."""
+        request = request._replace(limit=min(request.limit, self._event_page))
+        upto = await self._changes.catch_up()
+        context = await self._db.read(_context, requester, room_id, request, upto)
+        return {
+            "start": str(context.start),
+            "events_before": self._fragments(context.before),
+            "event": self._fragments([context.event])[0],
+            "events_after": self._fragments(context.after),
+            "end": str(context.end),
+            "state": self._fragments(context.state),
+        }
+
+    async def at_time(self, requester: Requester, room_id: RoomId, ts: int, *, backwards: bool) -> Event:
+        """The event that was sent nearest to a time (milliseconds), at it or before or after it. Raises NotFound."""
+        step = timeline.sent_until if backwards else timeline.sent_from
+        moment = Moment(min(max(ts, -1), LATEST), EventNid(LATEST if backwards else -1))
+        return await self._db.read(_at_time, requester, room_id, moment, step)
+
+    def _fragments(self, shown: Sequence[Shown]) -> list[msgspec.Raw]:
+        now_ms = self._clock.now_ms()
+        return [fragment(one, now_ms, with_room=True) for one in shown]
+
+
+def check_limit(limit: int, least: int = 1) -> int:
+    """The limit of a page. Raises InvalidParam for what is below the least."""
+    if limit < least:
+        raise InvalidParam(f"limit: must be at least {least}")
+    return limit
+
+
+class _Eyes(NamedTuple):
+    """A room as a request sees it: what the reader may see and the filter lets through."""
+
+    view: View
+    sight: Sight
+    filter: RoomEventFilter
+
+    def see(self, entry: Entry, event: Event) -> bool:
+        """Whether an event is seen."""
+        return self.sight.sees(entry.position) and self.want(event)
+
+    def want(self, event: Event) -> bool:
+        """Whether the filter lets an event through."""
+        return self.filter.allows_event(event.room_id, event.type, event.sender, event.content)
+
+
+class _Way(NamedTuple):
+    """From where to go through a room's events, which way, up to where, and how many to find."""
+
+    start: PageToken
+    backwards: bool
+    stop: PageToken
+    limit: int
+
+
+class _Walk(NamedTuple):
+    """What was found on a way, the place reached, and whether there may be more behind it."""
+
+    found: list[Entry]
+    place: PageToken
+    more: bool
+
+
+def _walk(tx: Transaction, eyes: _Eyes, way: _Way) -> _Walk:
+    step = timeline.before if way.backwards else timeline.after
+    stop, size = _place(way.stop), min(CHUNK, max(way.limit, 20))
+    found: list[Entry] = []
+    place, looked_at, more = way.start, 0, True
+    while more and len(found) < way.limit and looked_at < MAX_LOOKED_AT:
+        entries = step(tx, eyes.view.name.nid, _place(place), stop, size)
+        more = len(entries) == size
+        looked_at += len(entries)
+        bodies = events.effective(tx, [entry.event for entry in entries])
+        for entry in entries:
+            place = before(entry.position, entry.back) if way.backwards else PageToken(entry.position, entry.back)
+            if eyes.see(entry, bodies[entry.event]):
+                found.append(entry)
+                if len(found) == way.limit:
+                    more = True
+                    break
+    return _Walk(found, place, more)
+
+
+def _messages(tx: Transaction, requester: Requester, room_id: RoomId, request: PageRequest, upto: Position) -> Page:
+    view = access.view(tx, requester.user, room_id)
+    last = PageToken(min(view.upto, upto))
+    start = request.start
+    if start is None:
+        start = last if request.backwards else PageToken(0)
+    stop = (request.to or PageToken(-1)) if request.backwards else min(request.to or last, last)
+    limit = min(request.limit, request.filter.count(request.limit))
+    eyes = _Eyes(view, access.sight(tx, requester.user, view.room), request.filter)
+    found, place, more = _walk(tx, eyes, _Way(min(start, last), request.backwards, stop, limit))
+    reader = _reader(requester)
+    shown = show(tx, found, reader)
+    end = place if more or not request.backwards else None
+    members = _senders(tx, view.state, shown, reader) if request.filter.lazy_load_members else []
+    return Page(start, end if found or more else None, shown, members)
+
+
+def _context(
+    tx: Transaction, requester: Requester, room_id: RoomId, request: ContextRequest, upto: Position
+) -> Context:
+    view = access.view(tx, requester.user, room_id)
+    eyes = _Eyes(view, access.sight(tx, requester.user, view.room), request.filter)
+    entry = access.entry(tx, view, eyes.sight, request.event_id)
+    here, last = PageToken(entry.position, entry.back), PageToken(min(view.upto, upto))
+    limit = min(request.limit, request.filter.count(request.limit))
+    earlier = _walk(tx, eyes, _Way(before(entry.position, entry.back), True, PageToken(-1), limit // 2))
+    later = _walk(tx, eyes, _Way(here, False, max(last, here), limit - limit // 2))
+    reader = _reader(requester)
+    middle, after = show(tx, [entry], reader)[0], show(tx, later.found, reader)
+    context = Context(earlier.place, show(tx, earlier.found, reader), middle, after, later.place, [])
+    newest = (later.found or [entry])[-1]
+    return context._replace(state=_state(tx, StateAt(view.state.branch, newest.position), context, eyes, reader))
+
+
+def _state(tx: Transaction, state: StateAt, context: Context, eyes: _Eyes, reader: Reader) -> list[Shown]:
+    """The state that goes with a context; with lazily loaded members, of these only those who sent its events."""
+    if not eyes.filter.lazy_load_members:
+        found = show_events(tx, room_state.at(tx, state).values(), reader)
+    else:
+        others = room_state.at_each(tx, [state], MEMBER)[state.branch]
+        seen = [*context.before, context.event, *context.after]
+        found = [*show_events(tx, others.values(), reader), *_senders(tx, state, seen, reader)]
+    return [shown for shown in found if eyes.want(shown.event)]
+
+
+def _at_time(
+    tx: Transaction,
+    requester: Requester,
+    room_id: RoomId,
+    moment: Moment,
+    step: Callable[[Transaction, RoomNid, Moment, int], list[tuple[Moment, Position]]],
+) -> Event:
+    """The first event that the reader may see, going on from a moment by steps."""
+    view = access.view(tx, requester.user, room_id)
+    sight = access.sight(tx, requester.user, view.room)
+    for _ in range(0, MAX_LOOKED_AT, CHUNK):
+        found = step(tx, view.name.nid, moment, CHUNK)
+        for (_, event), position in found:
+            if sight.sees(position):
+                return events.load(tx, [event])[event]
+        if len(found) < CHUNK:
+            break
+        moment, _ = found[-1]
+    raise NotFound("There is no event on that side of the time")
+
+
+def _senders(tx: Transaction, state: StateAt, shown: Sequence[Shown], reader: Reader) -> list[Shown]:
+    """The member events of those who sent what is shown."""
+    keys = [member_key(sender) for sender in dict.fromkeys(one.event.sender for one in shown)]
+    numbers = interning.find_state_keys(tx, keys)
+    return show_events(tx, room_state.get(tx, state, list(numbers.values())).values(), reader)
+
+
+def _place(token: PageToken) -> Place:
+    return Place(token.position, token.back)
+
+
+def _reader(requester: Requester) -> Reader:
+    return Reader(requester.user, requester.device)

@@ -1,0 +1,1 @@
+"""Tests of what reaches out, against real sockets, certificates and DNS on the loopback address."""
