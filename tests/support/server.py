@@ -129,6 +129,7 @@ def configuration(options: argparse.Namespace, database_url: str | None) -> dict
         "registration": {"enabled": True, "without_verification": True, "shared_secret": SECRET, "guests": True},
         "passwords": {"minimum_length": 1, "argon2": {"time_cost": 1, "memory_kib": 8, "parallelism": 1}},
         "limits": {"rates": {"enabled": False}},
+        "federation": {"enabled": True, "verify_certificates": False, "forbidden_addresses": []},
         "logging": {"level": "warning"},
     }
     return merged(config, yaml.safe_load(options.extra.read_text()) or {}) if options.extra else config
