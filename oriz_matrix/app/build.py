@@ -39,9 +39,11 @@ from oriz_matrix.services.rooms.aliases import Aliases
 from oriz_matrix.services.rooms.append import Append
 from oriz_matrix.services.rooms.follow_ups import CARRY_SETTINGS
 from oriz_matrix.services.rooms.history import History
+from oriz_matrix.services.rooms.ignored import IgnoredUsers
 from oriz_matrix.services.rooms.known import Known
 from oriz_matrix.services.rooms.prepare import Prepare
 from oriz_matrix.services.rooms.read import Read
+from oriz_matrix.services.rooms.receivers import Receivers
 from oriz_matrix.services.rooms.send import Send
 from oriz_matrix.services.server_keys import ServerKeys
 from oriz_matrix.services.sync.respond import Sync
@@ -86,12 +88,12 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
     passwords = Passwords(Hasher(config.passwords))
     creation = Creation(database, clock, sessions)
     interactive = Interactive(database, clock, ids, {"m.login.dummy": dummy})
-
-    known = Known()
+    ignored = IgnoredUsers(database, changes)
+    known = Known(Receivers(database, changes))
     prepare = Prepare(clock, server_name, key)
     append = Append(database, changes, jobs, prepare, known, metrics.events_appended.inc)
     typing_notices = TypingNotices(database, changes, clock)
-    push_rules = PushRules(database, changes)
+    push_rules = PushRules(database, changes, known.receivers)
     founding = Founding(database, changes, prepare, clock, ids)
 
     services = Services(
@@ -100,12 +102,12 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
         capabilities=Capabilities(config.rooms),
         create=Create(database, founding, config.rooms.default_version),
         filters=Filters(database),
-        history=History(database, changes, clock, config.limits.event_page),
+        history=History(database, changes, ignored, clock, config.limits.event_page),
         login=Login(database, passwords, sessions, server_name),
         membership=Membership(database, append, jobs, server_name),
         profiles=Profiles(database, jobs, append, clock),
         push_rules=push_rules,
-        read=Read(database, clock),
+        read=Read(database, ignored, clock),
         receipts=Receipts(database, changes, clock),
         register=Register(creation, passwords, interactive, ids, config.registration, server_name),
         send=Send(database, append),
@@ -114,12 +116,12 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
         shared_secret=SharedSecret(
             Nonces(database, clock, ids), creation, passwords, config.registration.shared_secret, server_name
         ),
-        sync=Sync(database, changes, sessions, clock),
+        sync=Sync(database, changes, sessions, ignored, clock),
         typing_notices=typing_notices,
         upgrade=Upgrade(database, append, founding),
     )
     jobs.register(CARRY_SETTINGS, Settings(database, changes).carry)
-    _watch(metrics, changes, [*database.caches.all(), known.cache, *(others.caches if others else ())])
+    _watch(metrics, changes, [*database.caches.all(), *known.caches, ignored.cache, *(others.caches if others else ())])
     return Server(
         database=database,
         server_keys=server_keys,

@@ -16,7 +16,8 @@ from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.changes import Changes
 from oriz_matrix.services.push_rules import PushRules
 from oriz_matrix.services.receipts import FULLY_READ
-from oriz_matrix.storage import account_data, membership, rooms
+from oriz_matrix.services.rooms.ignored import IGNORED_USER_LIST, named
+from oriz_matrix.storage import account_data, interning, membership, rooms
 from oriz_matrix.storage.account_data import GLOBAL
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.transaction import Transaction
@@ -108,6 +109,9 @@ def _get(tx: Transaction, user: UserNid, room_id: RoomId | None, kind: str) -> b
 
 def _put(tx: Transaction, user: UserNid, room_id: RoomId | None, kind: str, content: bytes) -> None:
     room = GLOBAL if room_id is None else _known_room(tx, user, room_id)
+    if kind == IGNORED_USER_LIST and room == GLOBAL:
+        for ignored in sorted(named(content)):  # who is heard of first afterwards is ignored as well
+            interning.user(tx, ignored)
     account_data.put(tx, user, account_data.AccountData(room, kind, content))
 
 

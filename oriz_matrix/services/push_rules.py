@@ -10,12 +10,15 @@ import msgspec
 
 from oriz_matrix.protocol.push import rules
 from oriz_matrix.protocol.push.defaults import RuleSet
+from oriz_matrix.protocol.push.deviation import Deviation, deviation
 from oriz_matrix.protocol.push.rules import UserRules, merge
 from oriz_matrix.protocol.push.shape import Kind, PushRule, parse_actions
 from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.changes import Changes
-from oriz_matrix.storage import push_rules
+from oriz_matrix.services.rooms.receivers import Receivers
+from oriz_matrix.storage import push_modes, push_rules
 from oriz_matrix.storage.database import Database
+from oriz_matrix.storage.push_modes import EVERYWHERE, MENTIONS, MUTED, OWN
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import UserNid
 
@@ -25,9 +28,10 @@ _ENCODE = msgspec.json.Encoder(order="deterministic").encode
 class PushRules:
     """Reads and changes push rules; every device of the user hears of a change by /sync."""
 
-    def __init__(self, db: Database, changes: Changes) -> None:
+    def __init__(self, db: Database, changes: Changes, receivers: Receivers) -> None:
         self._db = db
         self._changes = changes
+        self._receivers = receivers
 
     async def get(self, requester: Requester) -> RuleSet:
         """All rules of a user, in the order in which they are asked."""
@@ -58,6 +62,7 @@ class PushRules:
 
     async def _change(self, requester: Requester, edit: Callable[[UserRules], UserRules]) -> None:
         if await self._db.write(change, requester.user, edit):
+            self._receivers.changed(requester.user)
             self._changes.poke()
 
 
@@ -70,8 +75,18 @@ def change(tx: Transaction, user: UserNid, edit: Callable[[UserRules], UserRules
     """Stores the edited rules of a user; False where the edit changes nothing, of which nobody needs to hear."""
     push_rules.lock(tx, user)
     stored = _stored(tx, user)
-    edited = _ENCODE(edit(stored))
+    after = edit(stored)
+    edited = _ENCODE(after)
     if edited == _ENCODE(stored):  # not compared as values: to Python true is 1
         return False
-    push_rules.put(tx, user, edited)
+    position = push_rules.put(tx, user, edited)
+    push_modes.put(tx, user, _modes(deviation(after)), position)
     return True
+
+
+def _modes(now: Deviation) -> dict[str, str]:
+    """What rules come to, by room id."""
+    if now.silent:
+        return {EVERYWHERE: MUTED}
+    own = {} if now.plain else {EVERYWHERE: OWN}
+    return {**own, **dict.fromkeys(now.mentions_only, MENTIONS), **dict.fromkeys(now.muted, MUTED)}

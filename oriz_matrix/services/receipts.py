@@ -1,18 +1,18 @@
 """Read receipts and the fully-read marker. Source: client-server API, "Receipts", "Read and unread markers"."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from oriz_matrix.base.clock import Clock
 from oriz_matrix.protocol.errors import Forbidden, InvalidParam
-from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import EventId, RoomId, UserId
-from oriz_matrix.protocol.relations import MAX_HOPS, relation, thread_root
+from oriz_matrix.protocol.relations import MAX_HOPS, relation
 from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.changes import Changes
-from oriz_matrix.storage import account_data, events, interning, membership, receipts, rooms, timeline
+from oriz_matrix.services.rooms.threads import look_up
+from oriz_matrix.storage import account_data, events, interning, membership, receipts, rooms, threads, timeline
 from oriz_matrix.storage.account_data import AccountData
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.receipts import Receipt
@@ -72,7 +72,7 @@ def _put(tx: Transaction, user_id: UserId, room_id: RoomId, read: _Read) -> None
     entry = _entry(tx, room, read.event_id)
     if entry is None:
         return
-    if read.thread and read.thread not in _threads(tx, events.load(tx, [entry.event])[entry.event]):
+    if read.thread and read.thread not in _threads(tx, entry):
         raise InvalidParam("thread_id: the event is not in this thread")
     receipt = Receipt(room, user, *read)
     receipts.put(tx, receipt, (entry.position, entry.back), entry.unread)
@@ -103,23 +103,18 @@ def _member(tx: Transaction, user_id: UserId, room_id: RoomId) -> tuple[UserNid,
     return user, name.nid
 
 
-def _threads(tx: Transaction, event: Event) -> set[str]:
+def _threads(tx: Transaction, entry: timeline.Entry) -> set[str]:
     """The threads that a receipt at this event may name: its own, or the main timeline and the thread that it roots.
 
     What relates to a root otherwise than by a thread may stand for the root ("Threaded read receipts").
     """
-
-    def look_up(event_id: EventId) -> Mapping[str, Any] | None:
-        bodies = events.load(tx, events.find(tx, [event_id]).values())
-        return next((found.content for found in bodies.values() if found.room_id == event.room_id), None)
-
-    root = thread_root(event.content, look_up)
-    if root is not None:
-        return {root}
-    top, content = event.event_id, event.content
+    if entry.thread is not None:
+        return {threads.root(tx, entry.thread)}
+    event = events.load(tx, [entry.event])[entry.event]
+    find, top, content = look_up(tx, event.room_id), event.event_id, event.content
     for _ in range(MAX_HOPS):
         link = relation(content)
-        parent = look_up(link.event_id) if link is not None else None
+        parent = find(link.event_id) if link is not None else None
         if link is None or parent is None:
             break
         top, content = link.event_id, parent

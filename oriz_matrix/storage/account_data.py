@@ -43,6 +43,13 @@ def get(tx: Transaction, user: UserNid, room: RoomNid, kind: str) -> bytes | Non
     return content
 
 
+def stored(tx: Transaction, user: UserNid, room: RoomNid, kind: str) -> tuple[bytes, Position] | None:
+    """The content of one piece, and when it was stored."""
+    sql = "SELECT content, position FROM account_data WHERE user_nid = :user AND room = :room AND type = :type"
+    row = tx.one(sql, user=user, room=room, type=kind)
+    return None if row is None else (row[0], row[1])
+
+
 def of_user(tx: Transaction, user: UserNid) -> list[AccountData]:
     """Everything, of all rooms and of the account."""
     sql = "SELECT room, type, content FROM account_data WHERE user_nid = :user ORDER BY position"

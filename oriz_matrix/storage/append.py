@@ -10,12 +10,24 @@ from typing import Any, NamedTuple
 
 from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import EventId, UserId
-from oriz_matrix.storage import events, interning, jobs, membership, room_state, rooms, timeline, transactions, typing
+from oriz_matrix.storage import (
+    events,
+    interning,
+    jobs,
+    membership,
+    room_state,
+    rooms,
+    threads,
+    timeline,
+    transactions,
+    typing,
+)
 from oriz_matrix.storage.caches import StateAt
 from oriz_matrix.storage.errors import RoomMoved
 from oriz_matrix.storage.jobs import JobRequest
 from oriz_matrix.storage.membership import Membership
 from oriz_matrix.storage.rooms import Room
+from oriz_matrix.storage.threads import Thread
 from oriz_matrix.storage.timeline import Entry
 from oriz_matrix.storage.transaction import Transaction, single
 from oriz_matrix.storage.types import EVERYBODY, EventNid, Position, RoomNid, StateKeyNid, UserNid
@@ -23,18 +35,31 @@ from oriz_matrix.storage.types import EVERYBODY, EventNid, Position, RoomNid, St
 MEMBER = "m.room.member"
 
 
+class Verdict(NamedTuple):
+    """What an event is to a user by push rules of their own."""
+
+    notifies: bool
+    highlights: bool
+
+
+HIGHLIGHT = Verdict(notifies=True, highlights=True)
+
+
 class NewEvent(NamedTuple):
     """An authorized event that is to become the newest of its room.
 
     notifies: it counts as unread by the default rules; mentions: local users whom it highlights, mentions_all: it
-    highlights every member; redacts: the event of this room that it redacts; transaction: what its sender's device
-    called it; job: what is to be done once the event is there.
+    highlights every member; verdicts: users to whom it is something else than to everybody; thread: the event that its
+    thread starts from; redacts: the event of this room that it redacts; transaction: what its sender's device called
+    it; job: what is to be done once the event is there.
     """
 
     event: Event
     notifies: bool = False
     mentions: Sequence[UserId] = ()
     mentions_all: bool = False
+    verdicts: Mapping[UserNid, Verdict] = {}
+    thread: EventId | None = None
     redacts: EventNid | None = None
     transaction: transactions.TransactionId | None = None
     job: JobRequest | None = None
@@ -54,7 +79,8 @@ def append(tx: Transaction, room_nid: RoomNid, seen: StateAt, new: Sequence[NewE
 
 @single
 def message(tx: Transaction, room: RoomNid, seen: StateAt, new: NewEvent, sender: UserNid) -> Room:
-    """The same for one event that is no state, redacts nothing and mentions nobody: the most frequent one."""
+    """The same for one event that is no state, in no thread, redacts nothing and is the same to all: the most frequent
+    one."""
     if tx.message_statement is None:
         return append(tx, room, seen, [new])
     event, called = new.event, new.transaction
@@ -89,6 +115,7 @@ class _Known(NamedTuple):
     auth: Mapping[EventId, EventNid]
     state: dict[StateKeyNid, EventNid]
     members: dict[UserNid, Membership]
+    threads: dict[EventId, Thread]
 
 
 def _known(tx: Transaction, room: Room, new: Sequence[NewEvent]) -> _Known:
@@ -108,6 +135,7 @@ def _known(tx: Transaction, room: Room, new: Sequence[NewEvent]) -> _Known:
         auth=events.find(tx, sorted(auth)) if auth else {},
         state=room_state.get(tx, room.current, list(keys.values())) if room.latest else {},
         members=membership.of_users_in(tx, [numbers[user] for user in targets], room.nid) if room.latest else {},
+        threads=threads.of_roots(tx, room.nid, dict.fromkeys(item.thread for item in new if item.thread is not None)),
     )
 
 
@@ -133,9 +161,9 @@ class _Writing:
     def add(self, new: NewEvent, position: Position) -> None:
         """Gathers what one event writes, and moves the room on."""
         nid, event, before = EventNid(position), new.event, self._room.current
-        self._room = rooms.with_event(self._room, event)._replace(
-            latest=position, unread=self._room.unread + new.notifies
-        )
+        thread = self._add_to_thread(new, position)
+        in_main = new.notifies and thread is None
+        self._room = rooms.with_event(self._room, event)._replace(latest=position, unread=self._room.unread + in_main)
         key = self._known.state_keys[event.key] if event.is_state else None
         replaces = None if key is None else self._add_state(event, key, nid, position)
         self._bodies[nid] = event
@@ -151,10 +179,22 @@ class _Writing:
                 branch=before.branch,
                 state_at=before.position,
                 redacted_by=None,
+                notifies=new.notifies,
                 unread=self._room.unread,
+                thread=None if thread is None else thread.nid,
+                thread_unread=None if thread is None else thread.unread,
             )
         )
         self._add_rest(new, nid, position)
+
+    def _add_to_thread(self, new: NewEvent, position: Position) -> Thread | None:
+        """The event's thread with the event as its newest."""
+        if new.thread is None:
+            return None
+        thread = self._known.threads[new.thread]
+        thread = thread._replace(latest=position, unread=thread.unread + new.notifies)
+        self._known.threads[new.thread] = thread
+        return thread
 
     def _add_state(self, event: Event, key: StateKeyNid, nid: EventNid, position: Position) -> EventNid | None:
         """What a state event changes; the event that it replaces."""
@@ -181,10 +221,10 @@ class _Writing:
         )
 
     def _add_rest(self, new: NewEvent, nid: EventNid, position: Position) -> None:
-        mentioned = [self._known.users[user] for user in new.mentions if user in self._known.users]
-        for user in [EVERYBODY, *mentioned] if new.mentions_all else mentioned:
-            row = {"user": user, "room": self._room.nid, "position": position, "event": nid, "counted": new.notifies}
-            self._mentions.append(row)
+        mentioned = {self._known.users[user]: HIGHLIGHT for user in new.mentions if user in self._known.users}
+        told = {**({EVERYBODY: HIGHLIGHT} if new.mentions_all else {}), **mentioned, **new.verdicts}
+        event = {"room": self._room.nid, "position": position, "event": nid, "counted": new.notifies}
+        self._mentions += [{**event, "user": user, **verdict._asdict()} for user, verdict in told.items()]
         if new.transaction is not None:
             self._transactions.append((new.transaction, nid))
         if new.redacts is not None:
@@ -202,6 +242,7 @@ class _Writing:
         events.link_auth(tx, self._edges)
         self._state.write(tx)
         self._memberships.write(tx)
+        threads.save(tx, list(self._known.threads.values()))
         timeline.mention(tx, self._mentions)
         for event, by in self._redactions:
             timeline.redact(tx, room.nid, event, by)

@@ -34,9 +34,10 @@ def load(tx: Transaction, nids: Iterable[EventNid]) -> dict[EventNid, Event]:
             found[nid] = event
     if absent:
         sql = "SELECT nid, event_id, room, body FROM events WHERE nid = ANY(:nids)"
-        for nid, event_id, room, body in tx.rows(sql, nids=absent):
-            name = rooms.name(tx, room)
-            event = Event(name.version, event_id, name.room_id, msgspec.json.decode(body))
+        rows = tx.rows(sql, nids=absent)
+        names = {room: rooms.name(tx, room) for room in {row[2] for row in rows}}
+        for nid, event_id, room, body in rows:
+            event = Event(names[room].version, event_id, names[room].room_id, msgspec.json.decode(body))
             found[nid] = event
             _learn(tx, nid, event)
     return found
@@ -64,6 +65,22 @@ def find(tx: Transaction, event_ids: Iterable[EventId]) -> dict[EventId, EventNi
     if absent:
         sql = "SELECT event_id, nid FROM events WHERE event_id = ANY(:event_ids)"
         found.update(tx.rows(sql, event_ids=absent))
+    return found
+
+
+def ids(tx: Transaction, nids: Iterable[EventNid]) -> dict[EventNid, EventId]:
+    """The ids of events by number; those that are not there are left out."""
+    found: dict[EventNid, EventId] = {}
+    absent = []
+    for nid in nids:
+        event = tx.caches.events.get(nid)
+        if event is None:
+            absent.append(nid)
+        else:
+            found[nid] = event.event_id
+    if absent:
+        sql = "SELECT nid, event_id FROM events WHERE nid = ANY(:nids)"
+        found.update(tx.rows(sql, nids=absent))
     return found
 
 

@@ -51,15 +51,17 @@ def user_ids(tx: Transaction, nids: Iterable[UserNid]) -> dict[UserNid, UserId]:
 def find_state_keys(tx: Transaction, keys: Sequence[StateKey]) -> dict[StateKey, StateKeyNid]:
     """The numbers of those state keys that have one."""
     found: dict[StateKey, StateKeyNid] = {}
+    unknown: dict[str, list[str]] = {}
     for key in keys:
-        nid = tx.caches.state_key_nids.get(key)
-        if nid is None:
-            sql = "SELECT nid FROM state_keys WHERE type = :type AND state_key = :state_key"
-            nid = tx.value(sql, type=key[0], state_key=key[1])
-            if nid is None:
-                continue
-            _learn_state_key(tx, nid, key)
-        found[key] = nid
+        if (nid := tx.caches.state_key_nids.get(key)) is not None:
+            found[key] = nid
+        else:
+            unknown.setdefault(key[0], []).append(key[1])
+    for kind, names in unknown.items():
+        sql = "SELECT state_key, nid FROM state_keys WHERE type = :type AND state_key = ANY(:names)"
+        for name, nid in tx.rows(sql, type=kind, names=names):
+            found[kind, name] = nid
+            _learn_state_key(tx, nid, (kind, name))
     return found
 
 

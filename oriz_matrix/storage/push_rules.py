@@ -23,14 +23,19 @@ def of_users(tx: Transaction, users: Sequence[UserNid]) -> dict[UserNid, StoredR
     return {user: StoredRules(changes, position) for user, changes, position in tx.rows(sql, users=users)}
 
 
-def put(tx: Transaction, user: UserNid, changes: bytes) -> None:
-    """Keeps all changes of a user. Who decides on the changes before takes `lock` first and reads them after it."""
+def put(tx: Transaction, user: UserNid, changes: bytes) -> Position:
+    """Keeps all changes of a user; the position from which on they hold.
+
+    Who decides on the changes before takes `lock` first and reads them after it.
+    """
     lock(tx, user)
     sql = """
         INSERT INTO push_rules (user_nid, changes, position) VALUES (:user, :changes, :position)
         ON CONFLICT (user_nid) DO UPDATE SET changes = EXCLUDED.changes, position = EXCLUDED.position
     """
-    tx.run(sql, user=user, changes=changes, position=tx.position())
+    position = tx.position()
+    tx.run(sql, user=user, changes=changes, position=position)
+    return position
 
 
 def lock(tx: Transaction, user: UserNid) -> None:

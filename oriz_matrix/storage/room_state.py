@@ -5,7 +5,8 @@ had an event from `since` to before `until`. A side branch holds only what diffe
 fork of a fork copies its parent's differences, so every read is two indexed ranges and never a recursion.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from oriz_matrix.storage.caches import Branch, StateAt
 from oriz_matrix.storage.transaction import Transaction
@@ -185,6 +186,38 @@ def difference(tx: Transaction, a: StateAt, b: StateAt) -> dict[StateKeyNid, tup
         keys |= set(_own(tx, b)) if parent_b else set()
     left, right = get(tx, a, sorted(keys)), get(tx, b, sorted(keys))
     return {key: (left.get(key), right.get(key)) for key in keys if left.get(key) != right.get(key)}
+
+
+class Part(NamedTuple):
+    """Part of a state, described instead of read: what a trunk's state has but under some keys, and `more` events."""
+
+    trunk: StateAt
+    without: list[StateKeyNid]
+    more: frozenset[EventNid]
+
+
+def part(tx: Transaction, state: StateAt, without: Collection[StateKeyNid]) -> Part:
+    """A state but for some keys; reads what is on its side branch."""
+    if (parent := _parent(tx, state.branch)) is None:
+        return Part(state, list(without), frozenset())
+    own = _own(tx, state)
+    more = frozenset(event for key, event in own.items() if event is not None and key not in without)
+    return Part(parent, [*own, *(key for key in without if key not in own)], more)
+
+
+def forget_before(tx: Transaction, branch: BranchNid, position: Position) -> int:
+    """Deletes what a branch held only before a position; the number of intervals.
+
+    Every state at or after the position reads as before, and so does every state of a side branch that started from an
+    earlier one: what it stands on stays. A state before the position must not be asked for any more, nor forked from.
+    A long history can be forgotten in several steps, at rising positions.
+    """
+    sql = """
+        DELETE FROM state_entries WHERE branch = :branch AND until <= :position AND NOT EXISTS (
+            SELECT 1 FROM state_branches WHERE parent = :branch AND parent_at >= since AND parent_at < until
+        )
+    """
+    return tx.run(sql, branch=branch, position=position)
 
 
 def _touched(tx: Transaction, branch: BranchNid, after: Position, upto: Position) -> set[StateKeyNid]:

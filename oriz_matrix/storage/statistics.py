@@ -25,6 +25,7 @@ ROOM_ROWS: Mapping[str, LiteralString] = {
     """,
     "room_trunks": "SELECT room, count(*) FROM room_trunks WHERE room = ANY(:rooms) GROUP BY room",
     "memberships": "SELECT room, count(*) FROM memberships WHERE room = ANY(:rooms) GROUP BY room",
+    "threads": "SELECT room, count(*) FROM threads WHERE room = ANY(:rooms) GROUP BY room",
     "mentions": "SELECT room, count(*) FROM mentions WHERE room = ANY(:rooms) GROUP BY room",
     "transaction_ids": """
         SELECT s.room, count(*) FROM transaction_ids t JOIN event_status s ON s.event = t.event

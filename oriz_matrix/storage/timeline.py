@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from oriz_matrix.protocol.events import Event
 from oriz_matrix.storage.caches import StateAt
 from oriz_matrix.storage.transaction import Transaction
-from oriz_matrix.storage.types import BranchNid, EventNid, Position, RoomNid, StateKeyNid, UserNid
+from oriz_matrix.storage.types import BranchNid, EventNid, Position, RoomNid, StateKeyNid, ThreadNid, UserNid
 
 LATEST = 2**63 - 1
 """The latest moment that is told apart, in milliseconds."""
@@ -19,7 +19,11 @@ LAST_BACK = 2**31
 
 
 class Entry(NamedTuple):
-    """An event's status: where it stands and what this server thinks of it."""
+    """An event's status: where it stands and what this server thinks of it.
+
+    notifies: whether the default rules let it; unread, thread_unread: the counts of those in the main timeline and in
+    its own thread just after it.
+    """
 
     event: EventNid
     room: RoomNid
@@ -32,6 +36,9 @@ class Entry(NamedTuple):
     state_at: Position
     redacted_by: EventNid | None
     unread: int
+    notifies: bool = False
+    thread: ThreadNid | None = None
+    thread_unread: int | None = None
 
     @property
     def before(self) -> StateAt:
@@ -50,9 +57,10 @@ def add(tx: Transaction, entries: Sequence[Entry], bodies: Mapping[EventNid, Eve
     """Puts events at their places."""
     sql = """
         INSERT INTO event_status
-            (event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread, ts)
+            (event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, notifies, unread,
+                thread, thread_unread, ts)
         VALUES (:event, :room, :sender, :state_key, :replaces, :position, :back, :branch, :state_at, :redacted_by,
-            :unread, :ts)
+            :notifies, :unread, :thread, :thread_unread, :ts)
     """
     tx.many(sql, [{**entry._asdict(), "ts": moment(bodies[entry.event])} for entry in entries])
 
@@ -63,10 +71,10 @@ def moment(event: Event) -> int:
 
 
 def mention(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Stores whom events mention: user, room, position, event, and whether the room's count holds it already."""
+    """Stores to whom events say something else than the counts do: the columns of `mentions`, the user as `user`."""
     sql = """
-        INSERT INTO mentions (user_nid, room, position, event, counted)
-        VALUES (:user, :room, :position, :event, :counted)
+        INSERT INTO mentions (user_nid, room, position, event, notifies, highlights, counted)
+        VALUES (:user, :room, :position, :event, :notifies, :highlights, :counted)
     """
     tx.many(sql, rows)
 
@@ -74,7 +82,8 @@ def mention(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
 def before(tx: Transaction, room: RoomNid, place: Place, after: Place, limit: int) -> list[Entry]:
     """The newest events behind `place` that lie after `after`, newest first."""
     sql = """
-        SELECT event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread
+        SELECT event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread,
+            notifies, thread, thread_unread
         FROM event_status
         WHERE room = :room AND (position, back) <= (:position, :back) AND (position, back) > (:after, :after_back)
             AND rejected IS NULL AND NOT soft_failed
@@ -101,7 +110,8 @@ def newest(tx: Transaction, nids: Sequence[RoomNid], upto: Position, limit: int)
                 ORDER BY position DESC, back DESC LIMIT 1 OFFSET :skip
             ), 0) AS oldest FROM EACH(:rooms)
         )
-        SELECT event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread
+        SELECT event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread,
+            notifies, thread, thread_unread
         FROM cuts JOIN event_status ON room = nid AND position >= oldest AND position <= :upto
         WHERE rejected IS NULL AND NOT soft_failed ORDER BY position DESC, back DESC
     """
@@ -114,7 +124,8 @@ def newest(tx: Transaction, nids: Sequence[RoomNid], upto: Position, limit: int)
 def after(tx: Transaction, room: RoomNid, place: Place, upto: Place, limit: int) -> list[Entry]:
     """The oldest events after `place` that lie at or before `upto`, oldest first."""
     sql = """
-        SELECT event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread
+        SELECT event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread,
+            notifies, thread, thread_unread
         FROM event_status
         WHERE room = :room AND (position, back) > (:position, :back) AND (position, back) <= (:upto, :upto_back)
             AND rejected IS NULL AND NOT soft_failed
@@ -160,7 +171,8 @@ def sent_until(tx: Transaction, room: RoomNid, moment: Moment, limit: int) -> li
 def status(tx: Transaction, event: EventNid) -> Entry | None:
     """An event's status if it stands in the timeline and was accepted."""
     sql = """
-        SELECT event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread
+        SELECT event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread,
+            notifies, thread, thread_unread
         FROM event_status
         WHERE event = :event AND position IS NOT NULL AND rejected IS NULL AND NOT soft_failed
     """
@@ -173,7 +185,8 @@ def statuses(tx: Transaction, nids: Sequence[EventNid]) -> list[Entry]:
     if not nids:
         return []
     sql = """
-        SELECT event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread
+        SELECT event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread,
+            notifies, thread, thread_unread
         FROM event_status WHERE event = ANY(:events) ORDER BY position, back
     """
     return [Entry(*row) for row in tx.rows(sql, events=nids)]

@@ -11,6 +11,7 @@ EventNid = NewType("EventNid", int)
 StateKeyNid = NewType("StateKeyNid", int)
 DeviceNid = NewType("DeviceNid", int)
 BranchNid = NewType("BranchNid", int)
+ThreadNid = NewType("ThreadNid", int)
 
 FOREVER = Position(2**63 - 1)
 """The end of an interval that is still open."""

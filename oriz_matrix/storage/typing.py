@@ -1,6 +1,6 @@
 """Who is typing: unlogged rows with positions, the same path as everything else one can wait for."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from oriz_matrix.storage.transaction import Transaction, single
 from oriz_matrix.storage.types import Position, RoomNid, UserNid
@@ -59,10 +59,10 @@ def next_expiry(tx: Transaction) -> int | None:
     return expiry
 
 
-def changed(tx: Transaction, rooms: Sequence[RoomNid], after: Position) -> set[RoomNid]:
-    """Those of the rooms in which somebody began or stopped typing since."""
-    sql = "SELECT DISTINCT room FROM typing WHERE room = ANY(:rooms) AND position > :after"
-    return {room for (room,) in tx.rows(sql, rooms=rooms, after=after)}
+def changed(tx: Transaction, rooms: Sequence[RoomNid], after: Position, but: Collection[UserNid] = ()) -> set[RoomNid]:
+    """Those of the rooms in which somebody (`but` for these) began or stopped typing since."""
+    sql = "SELECT room, user_nid FROM typing WHERE room = ANY(:rooms) AND position > :after"
+    return {room for room, user in tx.rows(sql, rooms=rooms, after=after) if user not in but}
 
 
 def typing(tx: Transaction, rooms: Sequence[RoomNid], now_ms: int) -> dict[RoomNid, list[UserNid]]:

@@ -1,7 +1,7 @@
 """Plays with matrix-nio about what people set for themselves: names, push rules, filters, marks."""
 
 import nio
-from nio import PushNotify, PushRulesEvent
+from nio import PushNotify, PushRulesEvent, PushSetTweak
 from nio.api import PushRuleKind
 
 from tests.clients.nio_person import Person
@@ -47,6 +47,44 @@ async def test_alice_makes_a_rule_and_drops_it(server_url: str) -> None:
         await alice.sees(lambda: (made := hers()) is not None and len(made.actions) == 1, "its new actions")
         granted(await client.delete_pushrule(*rule), nio.DeletePushRuleResponse)
         await alice.sees(lambda: hers() is None, "it go")
+
+
+async def test_a_keyword_of_alices_own_highlights(server_url: str) -> None:
+    """What Bob says is counted by her rule until she drops it."""
+    async with two_people(server_url) as (alice, bob):
+        room = await share_a_room(alice, bob)
+        rules = remember_rules(alice)
+        loudly = [PushNotify(), PushSetTweak("highlight", True)]
+        answer = await alice.client.set_pushrule("global", PushRuleKind.content, "tea", pattern="tea", actions=loudly)
+        granted(answer, nio.SetPushRuleResponse)
+        await alice.sees(lambda: "tea" in {rule.id for rule in rules[-1].global_rules.content}, "her rule")
+        await bob.says(room, "It is always tea time")
+        await alice.sees(lambda: alice.client.rooms[room].unread_highlights == 1, "the highlight")
+        granted(await alice.client.delete_pushrule("global", PushRuleKind.content, "tea"), nio.DeletePushRuleResponse)
+        await alice.sees(lambda: "tea" not in {rule.id for rule in rules[-1].global_rules.content}, "the rule go")
+        await bob.says(room, "More tea?")
+        await alice.sees(lambda: alice.client.rooms[room].unread_notifications == 2, "the second message")
+        assert alice.client.rooms[room].unread_highlights == 1
+
+
+async def test_alice_turns_bob_down_and_up_again(server_url: str) -> None:
+    """A rule without actions keeps his messages out of the count; switched off, or given actions, it does not."""
+    async with two_people(server_url) as (alice, bob):
+        room = await share_a_room(alice, bob)
+        await alice.goes_offline()
+        client, rule = alice.client, ("global", PushRuleKind.sender, bob.id)
+        granted(await client.set_pushrule(*rule, actions=[]), nio.SetPushRuleResponse)
+        await bob.says(room, "not counted")
+        assert await unread(alice, room) == 0
+        granted(await client.enable_pushrule(*rule, enable=False), nio.EnablePushRuleResponse)
+        await bob.says(room, "counted")
+        assert await unread(alice, room) == 1
+        granted(await client.enable_pushrule(*rule, enable=True), nio.EnablePushRuleResponse)
+        await bob.says(room, "not counted either")
+        assert await unread(alice, room) == 1
+        granted(await client.set_pushrule_actions(*rule, [PushNotify()]), nio.SetPushRuleActionsResponse)
+        await bob.says(room, "counted again")
+        assert await unread(alice, room) == 2
 
 
 async def test_a_rule_that_is_not_there_cannot_be_dropped(server_url: str) -> None:
@@ -119,3 +157,9 @@ def remember_rules(person: Person) -> list[PushRulesEvent]:
     rules = [PushRulesEvent()]
     person.client.add_global_account_data_callback(rules.append, PushRulesEvent)
     return rules
+
+
+async def unread(person: Person, room: str) -> int:
+    """How many messages a sync by hand counts as unread."""
+    await person.syncs(person.client.next_batch)
+    return int(person.client.rooms[room].unread_notifications)

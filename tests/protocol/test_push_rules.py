@@ -334,4 +334,17 @@ def test_other_rules_are_not_plain(kind: Kind, body: dict[str, Any]) -> None:
 
 
 def test_a_changed_predefined_rule_is_not_plain() -> None:
-    assert not deviation(set_enabled(NOTHING, Kind.OVERRIDE, MASTER, enabled=True)).plain
+    assert not deviation(set_enabled(NOTHING, Kind.OVERRIDE, ".m.rule.tombstone", enabled=False)).plain
+
+
+def test_the_master_rule_silences_everything_unless_it_was_told_otherwise() -> None:
+    rules = set_enabled(NOTHING, Kind.OVERRIDE, MASTER, enabled=True)
+    assert deviation(rules).silent
+    assert not deviation(set_actions(rules, Kind.OVERRIDE, MASTER, ("notify",))).silent
+    assert not deviation(set_enabled(rules, Kind.OVERRIDE, MASTER, enabled=False)).silent
+
+
+def test_a_room_is_not_muted_where_another_rule_comes_before() -> None:
+    muted = put(NOTHING, Kind.OVERRIDE, "!a", conditions=[room_match("!a")], actions=[])
+    rules = put(muted, Kind.OVERRIDE, "first", conditions=[])
+    assert deviation(rules) == Deviation(frozenset(), frozenset(), plain=False)

@@ -17,12 +17,16 @@ STEPS = 60
 SEEDS = (100, 105)
 UNSEEN = "@alice:example.org"
 VISIBILITIES = ("world_readable", "shared", "invited", "joined")
-FILTERS: dict[str, Json] = {
+LAZY: Json = {"room": {"state": {"lazy_load_members": True}, "timeline": {"limit": 2}}}
+QUERIES: dict[str, Json] = {
     "plain": {},
-    "limit 1": {"room": {"timeline": {"limit": 1}}},
-    "limit 0": {"room": {"timeline": {"limit": 0}}},
-    "lazy": {"room": {"state": {"lazy_load_members": True}, "timeline": {"limit": 2}}},
-    "without alice": {"room": {"timeline": {"not_senders": [UNSEEN], "limit": 3}}},
+    "limit 1": {"filter": {"room": {"timeline": {"limit": 1}}}},
+    "limit 0": {"filter": {"room": {"timeline": {"limit": 0}}}},
+    "lazy": {"filter": LAZY},
+    "without alice": {"filter": {"room": {"timeline": {"not_senders": [UNSEEN], "limit": 3}}}},
+    "state after": {"use_state_after": True},
+    "state after, limit 1": {"use_state_after": True, "filter": {"room": {"timeline": {"limit": 1}}}},
+    "state after, lazy": {"use_state_after": True, "filter": LAZY},
 }
 
 
@@ -32,14 +36,17 @@ class Room:
 
     timeline: list[str] = field(default_factory=list)
     state: dict[tuple[str, str], str] = field(default_factory=dict)
+    unread: tuple[int, int] | None = None
 
 
 class Client:
     """A device that keeps its world by /sync alone."""
 
-    def __init__(self, user: User, wanted: Json) -> None:
+    def __init__(self, user: User, query: Json, ignored: str) -> None:
         self.user = user
-        self.filter = wanted
+        self.query = query
+        self.ignored = ignored
+        wanted = query.get("filter", {})
         self.is_lazy = "state" in wanted.get("room", {})
         self.of_timeline: Json = {"not_senders": wanted.get("room", {}).get("timeline", {}).get("not_senders", [])}
         self.joined: dict[str, Room] = {}
@@ -48,7 +55,7 @@ class Client:
     async def catch_up(self) -> None:
         """One sync, and the gaps that it leaves."""
         since = self.user.since
-        answer = await self.user.sync(filter=self.filter)
+        answer = await self.user.sync(**self.query)
         for room_id in answer.rooms:
             assert len(answer.sections(room_id)) == 1
             self.invited.discard(room_id)
@@ -75,24 +82,34 @@ class Client:
         return "m.room.create" in update.state_types | set(update.types)
 
     async def _apply(self, room: Room, room_id: str, update: RoomUpdate, since: str | None) -> None:
+        assert ("state" in update.body, update.has_state_after) == (
+            "use_state_after" not in self.query,
+            "use_state_after" in self.query,
+        )
         if update.limited:
             gap = await self.user.history(
                 room_id, "b", from_=update.prev_batch, to=since, limit=7, filter=self.of_timeline
             )
             room.timeline += ids(gap)[::-1]
         room.timeline += ids(update.timeline)
-        for event in update.state + [event for event in update.timeline if "state_key" in event]:
+        assert not [e for e in update.timeline if e["sender"] == self.ignored and "state_key" not in e]
+        in_timeline = [] if update.has_state_after else [event for event in update.timeline if "state_key" in event]
+        for event in update.state + in_timeline:
             room.state[event["type"], event["state_key"]] = event["event_id"]
+        room.unread = update.unread or room.unread
 
     async def check(self) -> None:
         """The client's world is the server's."""
         joined = (await self.user.request("GET", "/v3/joined_rooms"))["joined_rooms"]
         assert set(self.joined) == set(joined)
+        since, now = self.user.since, await self.user.sync_anew()
+        self.user.since = since
         for room_id, room in self.joined.items():
             state = {key: event["event_id"] for key, event in (await self.user.whole_state(room_id)).items()}
             if self.is_lazy:
                 state = {key: event for key, event in state.items() if key[0] != "m.room.member" or key in room.state}
             assert room.state == state
+            assert room.unread == now.joined(room_id).unread
             assert room.timeline == ids(await self.user.history(room_id, "f", limit=100, filter=self.of_timeline))
 
 
@@ -145,7 +162,11 @@ async def test_clients_rebuild_the_world(either_home: Home, seed: int) -> None:
         for number in range(2)
     ]
     walk = Walk(seed, people, rooms)
-    clients = [Client(await user.log_in_again(), wanted) for user in people for wanted in FILTERS.values()]
+    await people[3].ignore(people[2])
+    ignored = dict.fromkeys([user.id for user in people], "") | {people[3].id: people[2].id}
+    clients = [
+        Client(await user.log_in_again(), query, ignored[user.id]) for user in people for query in QUERIES.values()
+    ]
     for number in range(STEPS):
         await walk.step()
         await walk.dice.choice(clients).catch_up()

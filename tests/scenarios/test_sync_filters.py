@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.homeserver import Home, Json, User
+from oriz_matrix.services.sync import timelines
+from tests.support.homeserver import Home, Json, User, ids
 
 WIDE = {"limit": 100}
 
@@ -152,3 +153,27 @@ async def test_include_leave_is_for_first_syncs(home: Home) -> None:
     assert (await bob.sync(filter=wanted)).sections(room) == ["leave"]
     assert not (await bob.sync(filter=wanted)).rooms
     assert not (await bob.sync_anew()).rooms
+
+
+async def test_a_rare_filter_does_not_walk_the_whole_room(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer says that there may be more, and paging on from it finds all of it once."""
+    monkeypatch.setattr(timelines, "MAX_LOOKED_AT", 20)
+    monkeypatch.setattr(timelines, "CHUNK", 10)
+    alice, bob = await home.users("alice", "bob")
+    room = await alice.create_room(preset="public_chat")
+    await bob.join(room)
+    rare = [await alice.send(room, "org.example.rare", {})]
+    for number in range(60):
+        await alice.say(room, str(number))
+        if number in (30, 58):
+            rare.append(await alice.send(room, "org.example.rare", {}))
+    wanted = {"types": ["org.example.rare"], "limit": 5}
+    update = (await bob.sync(filter={"room": {"timeline": wanted}})).joined(room)
+    assert update.limited
+    assert ids(update.timeline) == rare[2:]
+    earlier = await bob.history(room, "b", from_=update.prev_batch, filter={"types": ["org.example.rare"]})
+    assert ids(earlier) == rare[1::-1]
+    nothing = (await bob.sync_anew(filter={"room": {"timeline": {"types": ["org.example.none"]}}})).joined(room)
+    assert (nothing.limited, nothing.timeline) == (True, [])
+    everything = await bob.history(room, "b", from_=nothing.prev_batch, filter={"types": ["org.example.rare"]})
+    assert ids(everything) == rare[::-1]

@@ -126,3 +126,102 @@ async def test_counts_come_only_when_they_may_have_changed(home: Home) -> None:
     assert (await bob.sync()).joined(room).unread is None
     await alice.say(room, "hello")
     assert (await bob.sync()).joined(room).unread == (1, 0)
+
+
+THREADS = {"room": {"timeline": {"unread_thread_notifications": True}}}
+
+
+def in_thread(root: str) -> dict[str, object]:
+    """What puts a message into a thread."""
+    return {"m.relates_to": {"rel_type": "m.thread", "event_id": root}}
+
+
+async def test_threads_are_counted_apart_for_who_asks(either_home: Home) -> None:
+    alice, bob, carol = await either_home.users("alice", "bob", "carol")
+    room = await room_of(alice, bob, carol)
+    root = await alice.say(room, "root")
+    reply = await alice.say(room, "in it", more=in_thread(root))
+    await alice.say(room, "you", more={**in_thread(root), "m.mentions": {"user_ids": [bob.id]}})
+    await alice.say(room, "beside it")
+    since = bob.since
+    assert (await bob.sync()).joined(room).unread == (4, 1)
+    update = (await bob.sync(since=since, filter=THREADS)).joined(room)
+    assert (update.unread, update.unread_threads) == ((2, 0), {root: (2, 1)})
+    await bob.receipt(room, reply, thread_id=root)
+    update = (await bob.sync(filter=THREADS)).joined(room)
+    assert (update.unread, update.unread_threads) == ((2, 0), {root: (1, 1)})
+    await bob.receipt(room, root, thread_id="main")
+    update = (await bob.sync(filter=THREADS)).joined(room)
+    assert (update.unread, update.unread_threads) == ((1, 0), {root: (1, 1)})
+    assert await unread(bob, room) == (2, 1)
+    await bob.say(room, "an own message reads everything")
+    update = (await bob.sync(filter=THREADS)).joined(room)
+    assert (update.unread, update.unread_threads) == ((0, 0), {})
+
+
+async def test_trap_53_a_threaded_receipt_behind_an_unthreaded_one_changes_nothing(home: Home) -> None:
+    alice, bob, carol = await home.users("alice", "bob", "carol")
+    room = await room_of(alice, bob, carol)
+    root = await alice.say(room, "root")
+    replies = [await alice.say(room, text, more=in_thread(root)) for text in "abc"]
+    await bob.receipt(room, replies[1])
+    assert await unread(bob, room) == (1, 0)
+    await bob.receipt(room, replies[0], thread_id=root)
+    assert await unread(bob, room) == (1, 0)
+
+
+async def test_trap_38_a_thread_is_found_over_three_relations(home: Home) -> None:
+    alice, bob, carol = await home.users("alice", "bob", "carol")
+    room = await room_of(alice, bob, carol)
+    root = await alice.say(room, "root")
+    last = await alice.say(room, "in it", more=in_thread(root))
+    for _ in range(4):
+        relation = {"rel_type": "m.reference", "event_id": last}
+        last = await alice.say(room, "about that", more={"m.relates_to": relation})
+    update = (await bob.sync(filter=THREADS)).joined(room)
+    assert (update.unread, update.unread_threads) == ((2, 0), {root: (4, 0)})
+
+
+async def test_trap_53_redacted_events_leave_the_count(either_home: Home) -> None:
+    alice, bob, carol = await either_home.users("alice", "bob", "carol")
+    room = await room_of(alice, bob, carol)
+    said = [await alice.say(room, text, more={"m.mentions": {"user_ids": [bob.id]}}) for text in "abc"]
+    assert (await bob.sync()).joined(room).unread == (3, 3)
+    await alice.redact(room, said[1])
+    assert (await bob.sync()).joined(room).unread == (2, 2)
+    await bob.receipt(room, said[1])
+    assert (await bob.sync()).joined(room).unread == (1, 1)
+
+
+async def test_the_rules_at_the_moment_of_the_event_decide(either_home: Home) -> None:
+    alice, bob, carol = await either_home.users("alice", "bob", "carol")
+    room = await room_of(alice, bob, carol)
+    rules = "/v3/pushrules/global"
+    await alice.say(room, "counts")
+    await bob.request("PUT", f"{rules}/room/{room}", {"actions": []})
+    await alice.say(room, "does not")
+    await alice.say(room, "but this does", more={"m.mentions": {"user_ids": [bob.id]}})
+    assert await unread(bob, room) == (2, 1)
+    await bob.request("PUT", f"{rules}/content/tea", {"pattern": "tea", "actions": ["notify"]})
+    await alice.say(room, "tea?")
+    await alice.say(room, "coffee?")
+    assert await unread(bob, room) == (3, 1)
+    await bob.request("PUT", f"{rules}/override/.m.rule.master/enabled", {"enabled": True})
+    await alice.say(room, "tea?", more={"m.mentions": {"user_ids": [bob.id]}})
+    await bob.request("PUT", f"{rules}/override/.m.rule.master/enabled", {"enabled": False})
+    await bob.request("DELETE", f"{rules}/room/{room}")
+    await alice.say(room, "coffee?")
+    assert await unread(bob, room) == (4, 1)
+    assert await unread(carol, room) == (7, 0)
+
+
+async def test_a_rule_for_the_display_name_knows_the_newest(home: Home) -> None:
+    alice, bob, carol = await home.users("alice", "bob", "carol")
+    room = await room_of(alice, bob, carol)
+    actions = ["notify", {"set_tweak": "highlight"}]
+    rule = {"conditions": [{"kind": "contains_display_name"}], "actions": actions}
+    await bob.request("PUT", "/v3/pushrules/global/override/name", rule)
+    await alice.say(room, "hello Robert")
+    await bob.set_member(room, bob, "join", displayname="Robert")
+    await alice.say(room, "hello Robert")
+    assert await unread(bob, room) == (2, 1)

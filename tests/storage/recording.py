@@ -27,11 +27,15 @@ class Statement(NamedTuple):
 
 
 class Recording:
-    """What was sent: each statement with the parameters of the last time, and how many the single functions sent."""
+    """What was sent: each statement with the parameters of the last time, and how many the single functions sent.
+
+    rows: how many rows the statements gave back.
+    """
 
     def __init__(self) -> None:
         self.statements: dict[Statement, Mapping[str, Any]] = {}
         self.single: dict[str, int] = {}
+        self.rows = 0
 
     def note(self, sql: str, parameters: Mapping[str, Any]) -> None:
         self.statements[Statement(_function(), sql)] = parameters
@@ -58,7 +62,7 @@ def recorded() -> Iterator[Recording]:
     recording = Recording()
     with pytest.MonkeyPatch.context() as patch:
         for connection in (SqliteConnection, PostgresConnection):
-            patch.setattr(connection, "rows", _noting(recording, connection.rows))
+            patch.setattr(connection, "rows", _counting_rows(recording, _noting(recording, connection.rows)))
             patch.setattr(connection, "run", _noting(recording, connection.run))
             patch.setattr(connection, "many", _noting_many(recording, connection.many))
         for name in ("read", "read_settled", "write"):
@@ -73,6 +77,16 @@ def _noting(recording: Recording, plain: Callable[..., Any]) -> Callable[..., An
         return plain(self, sql, parameters)
 
     return note
+
+
+def _counting_rows(recording: Recording, plain: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(plain)
+    def count(self: Any, sql: str, parameters: Mapping[str, Any]) -> Any:
+        found = plain(self, sql, parameters)
+        recording.rows += len(found)
+        return found
+
+    return count
 
 
 def _noting_many(recording: Recording, plain: Callable[..., Any]) -> Callable[..., Any]:

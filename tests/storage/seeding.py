@@ -68,8 +68,19 @@ def _fill(session: Session, blob: str) -> None:
         "INSERT INTO typing (room, user_nid, expires_at, position) SELECT room, user_nid, 0, since FROM memberships",
         """INSERT INTO account_data (user_nid, room, type, content, position)
             SELECT user_nid, room, 'm.tag', CAST('{}' AS {blob}), since FROM memberships""",
-        """INSERT INTO mentions (user_nid, room, position, event, counted)
-            SELECT user_nid, room, since, event, TRUE FROM memberships""",
+        """INSERT INTO mentions (user_nid, room, position, event, notifies, highlights, counted)
+            SELECT user_nid, room, since, event, TRUE, TRUE, TRUE FROM memberships""",
+        """INSERT INTO threads (room, root, latest, unread)
+            SELECT e.room, e.event_id, e.nid, 1 FROM events e WHERE e.nid % 2 = 0""",
+        """UPDATE event_status SET thread_unread = 1,
+            thread = (SELECT t.nid FROM threads t WHERE t.room = event_status.room AND t.latest = event)
+            WHERE event % 2 = 0""",
+        "UPDATE event_status SET redacted_by = event + 1 WHERE event % 5 = 0 AND state_key IS NULL",
+        """INSERT INTO push_modes (user_nid, room_id, since, until, mode)
+            SELECT nid, '', 1, CASE nid % 5 WHEN 0 THEN 9223372036854775807 ELSE 2 END, 'own' FROM users""",
+        """INSERT INTO push_modes (user_nid, room_id, since, until, mode)
+            SELECT m.user_nid, r.room_id, 1, 9223372036854775807, 'mentions'
+            FROM memberships m JOIN rooms r ON r.nid = m.room""",
         """INSERT INTO transaction_ids (device, endpoint, txn_id, event)
             SELECT d.nid, 'send', CAST(s.event AS TEXT), s.event
             FROM event_status s JOIN devices d ON d.user_nid = s.sender""",

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import pytest
 
 from oriz_matrix.base.config.model import Config
-from oriz_matrix.storage import append, interning, membership, room_state, rooms, timeline
+from oriz_matrix.storage import append, interning, membership, resolution, room_state, rooms, timeline
 from oriz_matrix.storage.append import NewEvent
-from oriz_matrix.storage.caches import Caches
+from oriz_matrix.storage.caches import Caches, StateAt
 from oriz_matrix.storage.dialects import Dialect, Session
 from oriz_matrix.storage.dialects.postgresql import Postgres
 from oriz_matrix.storage.dialects.sqlite import Sqlite, SqliteConnection
@@ -57,6 +57,7 @@ async def _live(dialect: Dialect, config: Config) -> Town:
     with recorded() as day:
         async with Home(config) as home:
             await _a_day(home)
+        _a_fork(dialect)
     return Town(dialect, day)
 
 
@@ -97,6 +98,14 @@ async def _talk(room: str, alice: User, bob: User) -> None:
     assert await alice.say(room, "hello bob", "once") == said
     await alice.send(room, "m.room.message", {"body": "@bob", "m.mentions": {"user_ids": [bob.id]}})
     await alice.say(seeding.room_id(3), "to all")
+    await bob.request("PUT", "/v3/pushrules/global/content/tea", {"pattern": "tea", "actions": ["notify"]})
+    await bob.request("PUT", f"/v3/pushrules/global/room/{room}", {"actions": []})
+    await alice.say(room, "tea?", more={"m.relates_to": {"rel_type": "m.thread", "event_id": said}})
+    await alice.send(room, "m.reaction", {"m.relates_to": {"rel_type": "m.annotation", "event_id": said, "key": "+"}})
+    await bob.sync()
+    await bob.ignore(alice)
+    await bob.sync()
+    await bob.ignore()
     await alice.set_state(room, "m.room.topic", {"topic": "x"})
     await alice.set_state(room, "m.room.topic", {"topic": "y"})
     await alice.redact(room, said)
@@ -130,6 +139,22 @@ async def _read(room: str, alice: User, bob: User) -> None:
         await person.sync_anew(filter_=made["filter_id"])
 
 
+def _a_fork(dialect: Dialect) -> None:
+    """Two states of a room, resolved; then its past is forgotten."""
+    with dialect.session() as session, session.transaction():
+        tx = Transaction(session, Caches())
+        name = rooms.find(tx, seeding.room_id(5))
+        assert name is not None
+        now = rooms.get(tx, [name.nid])[name.nid].current
+        side = StateAt(room_state.fork(tx, name.nid, now), now.position)
+        changes = room_state.Changes(side.branch)
+        for key in interning.find_state_keys(tx, [("m.room.join_rules", "")]).values():
+            changes.put(key, None, now.position, replaces=False)
+        changes.write(tx)
+        resolution.resolve(tx, name.nid, [now, side])
+        room_state.forget_before(tx, now.branch, now.position)
+
+
 NOTHING: frozenset[str] = frozenset()
 OTHER_WAYS = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin")
 
@@ -148,13 +173,14 @@ def test_the_database_is_large_and_the_day_was_full(town: Town) -> None:
         large = {name for name, rows in table_sizes(session).items() if rows >= seeding.LARGE}
     assert large >= {
         "users", "accounts", "devices", "sessions", "events", "event_status", "memberships", "state_entries", "typing",
-        "receipts", "account_data", "mentions", "transaction_ids", "push_rules", "notices", "auth_edges", "filters",
+        "receipts", "account_data", "mentions", "threads", "push_modes", "transaction_ids", "push_rules", "notices",
+        "auth_edges", "filters",
     }  # fmt: skip
     called = {function.split(".")[0] for function in town.recording.functions}
     assert called >= {
-        "accounts", "aliases", "auth_sessions", "events", "filters", "interning", "membership", "notices",
-        "push_rules", "receipts", "recent", "room_state", "rooms", "sessions", "timeline", "transactions", "typing",
-        "unread",
+        "accounts", "aliases", "auth_sessions", "authchains", "events", "filters", "interning", "membership", "notices",
+        "push_modes", "push_rules", "receipts", "recent", "room_state", "rooms", "sessions", "threads", "timeline",
+        "transactions", "typing", "unread",
     }  # fmt: skip
 
 

@@ -1,6 +1,9 @@
-"""States as intervals against plain dictionaries: random histories of trunks, forks and forks of forks."""
+"""States as intervals against plain dictionaries: random histories of trunks, forks and forks of forks.
 
-from collections.abc import Iterator
+Pasts are forgotten on the way.
+"""
+
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, cast
 
@@ -51,9 +54,19 @@ class History:
         self.trunk = trunk
         self.states: list[tuple[int, Contents]] = [(0, base)]
         self.puts: list[tuple[int, StateKeyNid, EventNid | None]] = []
+        self.since = 0
+        """What was before is forgotten."""
 
     def at(self, position: int) -> Contents:
         return [state for since, state in self.states if since <= position][-1]
+
+    def course(self, key: StateKeyNid) -> list[tuple[int, EventNid | None]]:
+        return self.remembered([(position, event) for position, k, event in self.puts if k == key])
+
+    def remembered(self, course: Sequence[tuple[int, EventNid | None]]) -> list[tuple[int, EventNid | None]]:
+        """What of a course may still be asked for: what stood where the memory begins, and all that came later."""
+        first = max((n for n, (position, _) in enumerate(course) if position <= self.since), default=0)
+        return list(course[first:])
 
     def put(self, position: int, key: StateKeyNid, event: EventNid | None) -> None:
         state = {**self.states[-1][1]}
@@ -96,8 +109,10 @@ class Histories(RuleBasedStateMachine):
         self.now += 1
         return Position(self.now)
 
-    def _some(self, fraction: float) -> Position:
-        return Position(round(fraction * (self.now + 2)))
+    def _some(self, branch: BranchNid, fraction: float) -> Position:
+        """A position that a branch still remembers."""
+        since = self.model[branch].since
+        return Position(round(since + fraction * (self.now + 2 - since)))
 
     @rule(branch=branches, puts=st.lists(st.tuples(key_numbers, chosen_events), min_size=1, max_size=4))
     def change(self, branch: BranchNid, puts: list[tuple[int, EventNid | None]]) -> None:
@@ -113,7 +128,7 @@ class Histories(RuleBasedStateMachine):
     @rule(target=branches, branch=branches, fraction=fractions)
     def fork(self, branch: BranchNid, fraction: float) -> BranchNid:
         """A side branch from a moment of the past."""
-        at = Position(min(self._some(fraction), self.now))
+        at = Position(min(self._some(branch, fraction), self.now))
         made = room_state.fork(self.tx, self.room, StateAt(branch, at))
         assert made not in self.model
         self.model[made] = History(self.model[branch].trunk, self.model[branch].at(at))
@@ -124,7 +139,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(branch=branches, fraction=fractions)
     def whole(self, branch: BranchNid, fraction: float) -> None:
-        state = StateAt(branch, self._some(fraction))
+        state = StateAt(branch, self._some(branch, fraction))
         expected = self.model[branch].at(state.position)
         assert room_state.at(self.tx, state) == expected
         members = {key: event for key, event in expected.items() if key in self.keys[2:]}
@@ -132,21 +147,21 @@ class Histories(RuleBasedStateMachine):
 
     @rule(branch=branches, fraction=fractions, wanted=st.sets(key_numbers))
     def some_keys(self, branch: BranchNid, fraction: float, wanted: set[int]) -> None:
-        state = StateAt(branch, self._some(fraction))
+        state = StateAt(branch, self._some(branch, fraction))
         expected = self.model[branch].at(state.position)
         keys = [self.keys[number] for number in wanted]
         assert room_state.get(self.tx, state, keys) == {key: expected[key] for key in keys if key in expected}
 
     @rule(branch=branches, one=fractions, two=fractions)
     def what_changed(self, branch: BranchNid, one: float, two: float) -> None:
-        after, upto = sorted([self._some(one), self._some(two)])
+        after, upto = sorted([self._some(branch, one), self._some(branch, two)])
         state = self.model[branch].at(upto)
         touched = {key for position, key, _ in self.model[branch].puts if after < position <= upto}
         assert room_state.changes(self.tx, branch, after, upto) == {key: state.get(key) for key in touched}
 
     @rule(one=branches, two=branches, fractions_=st.tuples(fractions, fractions))
     def difference(self, one: BranchNid, two: BranchNid, fractions_: tuple[float, float]) -> None:
-        a, b = StateAt(one, self._some(fractions_[0])), StateAt(two, self._some(fractions_[1]))
+        a, b = StateAt(one, self._some(one, fractions_[0])), StateAt(two, self._some(two, fractions_[1]))
         left, right = self.model[one].at(a.position), self.model[two].at(b.position)
         expected = {key: (left.get(key), right.get(key)) for key in {*left, *right} if left.get(key) != right.get(key)}
         assert room_state.difference(self.tx, a, b) == expected
@@ -155,12 +170,16 @@ class Histories(RuleBasedStateMachine):
     def course(self, number: int) -> None:
         key = self.keys[number]
         trunks = [branch for branch, history in self.model.items() if branch == history.trunk]
-        expected = {
-            trunk: course
-            for trunk in trunks
-            if (course := [(position, event) for position, k, event in self.model[trunk].puts if k == key])
-        }
-        assert room_state.course(self.tx, trunks, key) == expected
+        expected = {trunk: course for trunk in trunks if (course := self.model[trunk].course(key))}
+        found = room_state.course(self.tx, trunks, key)
+        assert {trunk: self.model[trunk].remembered(course) for trunk, course in found.items()} == expected
+
+    @rule(branch=branches, fraction=fractions)
+    def forget(self, branch: BranchNid, fraction: float) -> None:
+        """The past of a branch goes; what follows reads the same, and so do the side branches that began in it."""
+        history = self.model[branch]
+        history.since = min(self._some(branch, fraction), self.now)
+        room_state.forget_before(self.tx, branch, Position(history.since))
 
 
 @pytest.fixture(params=list(EXAMPLES))
@@ -202,3 +221,20 @@ def test_a_hundred_forks_of_forks_are_no_deeper_than_one(dialect: Dialect) -> No
             assert tx.statements - before <= 3
             state = StateAt(room_state.fork(tx, room.nid, StateAt(state.branch, Position(number))), Position(number))
         assert room_state.at(tx, state) == {topic: 1, name: 101}
+
+
+def test_of_a_forgotten_past_only_what_a_side_branch_stands_on_stays(dialect: Dialect) -> None:
+    with dialect.session() as session, session.transaction():
+        tx = Transaction(session, Caches())
+        room = rooms.create(tx, RoomId("!old:example.org"), VERSION)
+        name = interning.state_key(tx, KEYS[0])
+        events.add(tx, room.nid, {EventNid(number): event(RoomId("!old:example.org")) for number in range(1, 11)})
+        changes = room_state.Changes(room.current.branch)
+        for number in range(1, 11):
+            changes.put(name, EventNid(number), Position(number), replaces=number > 1)
+        changes.write(tx)
+        side = room_state.fork(tx, room.nid, StateAt(room.current.branch, Position(3)))
+        assert room_state.forget_before(tx, room.current.branch, Position(9)) == 7
+        kept = room_state.course(tx, [room.current.branch], name)[room.current.branch]
+        assert kept == [(3, 3), (9, 9), (10, 10)]
+        assert room_state.at(tx, StateAt(side, Position(3))) == {name: 3}

@@ -52,7 +52,8 @@ class RoomUpdate:
         self.timeline: list[Json] = timeline.get("events", [])
         self.limited: bool = timeline.get("limited", False)
         self.prev_batch: str = timeline.get("prev_batch", "")
-        self.state: list[Json] = self.body.get("state", {}).get("events", [])
+        self.has_state_after = "state_after" in self.body
+        self.state: list[Json] = self.body.get("state_after" if self.has_state_after else "state", {}).get("events", [])
         self.summary: Json = self.body.get("summary", {})
 
     @property
@@ -111,6 +112,12 @@ class RoomUpdate:
         """(notifications, highlights), or None where nothing is said of them."""
         counts = self.body.get("unread_notifications")
         return None if counts is None else (counts["notification_count"], counts["highlight_count"])
+
+    @property
+    def unread_threads(self) -> dict[str, tuple[int, int]]:
+        """The same by thread, of those that have something."""
+        threads = self.body.get("unread_thread_notifications", {})
+        return {root: (each["notification_count"], each["highlight_count"]) for root, each in threads.items()}
 
 
 class Synced:
@@ -291,6 +298,11 @@ class User:
     async def receipt(self, room_id: str, event_id: str, kind: str = "m.read", **body: Any) -> None:
         """Says that an event was read."""
         await self.in_room(room_id, "POST", f"receipt/{kind}/{_segment(event_id)}", body)
+
+    async def ignore(self, *users: "User") -> None:
+        """Ignores these from now on, and nobody else."""
+        content: Json = {"ignored_users": {user.id: {} for user in users}}
+        await self.request("PUT", f"/v3/user/{_segment(self.id)}/account_data/m.ignored_user_list", content)
 
     async def type(self, room_id: str, timeout_ms: int | None = 30_000) -> None:
         """Types for a time, or (None) no longer."""

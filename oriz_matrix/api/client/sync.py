@@ -19,6 +19,7 @@ class SyncQuery(msgspec.Struct):
     filter: str | None = None
     since: str | None = None
     full_state: bool = False
+    use_state_after: bool = False
     set_presence: Literal["online", "offline", "unavailable"] = "online"
     timeout: int = 0
 
@@ -33,6 +34,7 @@ async def sync(call: UserCall, query: SyncQuery) -> dict[str, Any]:
         filter=await _filter(call, query.filter),
         timeout_s=query.timeout / 1000,
         full_state=query.full_state,
+        use_state_after=query.use_state_after,
     )
     return await call.services.sync.respond(call.requester, request)
 

@@ -67,6 +67,8 @@ class CompiledRules:
         self._rooms = _by_id(Kind.ROOM, rules)
         self._senders = _by_id(Kind.SENDER, rules)
         self._underride = _compile(Kind.UNDERRIDE, rules)
+        self.asks_for_names = any(_asks_for_names(rule) for each in rules.values() for rule in each)
+        """Whether the receiver's display name may decide."""
 
     def outcome(self, event: Event, room: RoomContext, display_name: str | None = None) -> Outcome:
         """What the most important matching rule says. `display_name` is the receiver's in the room, if any."""
@@ -157,6 +159,11 @@ def _conditions(kind: Kind, rule: PushRule) -> Sequence[Condition]:
     if kind is Kind.CONTENT:
         return [{"kind": "event_match", "key": "content.body", "pattern": rule.pattern}]
     return () if rule.conditions is UNSET else rule.conditions
+
+
+def _asks_for_names(rule: PushRule) -> bool:
+    conditions = () if rule.conditions is UNSET else rule.conditions
+    return rule.enabled and any(condition.get("kind") == "contains_display_name" for condition in conditions)
 
 
 def _by_id(kind: Kind, rules: RuleSet) -> Mapping[str, Outcome]:

@@ -21,10 +21,14 @@ hand. `reached_up` walks from the candidates to the state events that cite them,
 when U is large and a store can answer "who cites this" and "is this in the state".
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from oriz_matrix.protocol.identifiers import EventId
 from oriz_matrix.protocol.resolution.source import AuthGraph
+
+E = TypeVar("E", bound=Hashable)
+"""An event id, or what a store has instead."""
 
 Reaching = Callable[[Collection[EventId]], Collection[EventId]]
 """Those of the ids that some event of the agreed state reaches."""
@@ -122,16 +126,16 @@ def _levels_above(
 
 
 def reached_up(
-    candidates: Collection[EventId],
-    citing: Callable[[Collection[EventId]], Mapping[EventId, Collection[EventId]]],
-    agreed: Callable[[Collection[EventId]], Collection[EventId]],
-) -> set[EventId]:
+    candidates: Collection[E],
+    citing: Callable[[Collection[E]], Mapping[E, Collection[E]]],
+    agreed: Callable[[Collection[E]], Collection[E]],
+) -> set[E]:
     """Those of the candidates that an event of the agreed state reaches.
 
     `citing` gives the state events that list an event among their auth events; `agreed` those of the ids that stand in
     the agreed state. The walk does not go above the first agreed events that it meets.
     """
-    cites: dict[EventId, set[EventId]] = {}
+    cites: dict[E, set[E]] = {}
     hits = set(agreed(candidates))
     level, seen = set(candidates), set(candidates)
     while level:
@@ -145,9 +149,9 @@ def reached_up(
     return _closure(hits, cites).intersection(candidates)
 
 
-def _closure(tops: Collection[EventId], edges: Mapping[EventId, Collection[EventId]]) -> set[EventId]:
+def _closure(tops: Collection[E], edges: Mapping[E, Collection[E]]) -> set[E]:
     """What the tops reach over the edges."""
-    reached: set[EventId] = set()
+    reached: set[E] = set()
     pending = list(tops)
     while pending:
         below = set(edges.get(pending.pop(), ())) - reached

@@ -9,16 +9,17 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from oriz_matrix.protocol.errors import MatrixError, Unavailable
 from oriz_matrix.protocol.identifiers import EventId, RoomId
+from oriz_matrix.protocol.relations import THREAD, relation
 from oriz_matrix.services.changes import Changes
 from oriz_matrix.services.jobs import Jobs
-from oriz_matrix.services.rooms import unread
+from oriz_matrix.services.rooms import threads, unread
 from oriz_matrix.services.rooms.follow_ups import follow_up
 from oriz_matrix.services.rooms.known import Known
 from oriz_matrix.services.rooms.prepare import Draft, Prepare
@@ -74,6 +75,7 @@ class Append:
         self._jobs = jobs
         self._prepare = prepare
         self._known = known
+        self._receivers = known.receivers
         self._count = count
         self._lines: WeakValueDictionary[RoomId, _Line] = WeakValueDictionary()
 
@@ -85,6 +87,8 @@ class Append:
         """
         if seen is not None:
             self._known.learn(seen)
+        draft = await self._in_thread(room_id, draft)
+        await self._receivers.refresh()
         turn = _Turn(draft, asyncio.get_running_loop().create_future())
         line = self._lines.setdefault(room_id, _Line())
         line.turns.append(turn)
@@ -92,6 +96,15 @@ class Append:
             while not turn.done.done():  # else somebody before took it along
                 await self._serve(room_id, line)
         return turn.done.result()
+
+    async def _in_thread(self, room_id: RoomId, draft: Draft) -> Draft:
+        """The draft with its thread; only for what relates to others in another way the room must be read."""
+        link = relation(draft.content)
+        if link is None:
+            return draft
+        if link.rel_type == THREAD:
+            return replace(draft, thread=link.event_id)
+        return replace(draft, thread=await self._db.read(threads.of_content, room_id, draft.content))
 
     async def _serve(self, room_id: RoomId, line: _Line) -> None:
         """Serves the first in the line, and those behind it that can be taken along."""
@@ -145,7 +158,10 @@ class Append:
             seen = await self._db.read(snapshot, room_id, draft)
             if not isinstance(seen, Snapshot):
                 return seen
+            generation = self._receivers.generation
+            seen = seen._replace(receivers=await self._receivers.of_room(seen.name, seen.room))
             self._known.learn(seen)
+            self._known.learn_receivers(seen, generation)
             new = self._new(seen, draft)
             if (present := unchanged(seen.state, draft)) is not None:
                 return present.event_id
@@ -165,8 +181,8 @@ class Append:
     def _new(self, seen: Snapshot, draft: Draft) -> NewEvent:
         name, room, state = seen.name, seen.room, seen.state
         event = self._prepare.event(name.version, name.room_id, room.extremities, state, draft)
-        return unread.weigh(event, room.joined, state, self._prepare.server_name)._replace(
-            transaction=draft.transaction, redacts=seen.redacts, job=follow_up(event, state)
+        return unread.weigh(event, room.joined, state, self._prepare.server_name, seen.receivers)._replace(
+            thread=draft.thread, transaction=draft.transaction, redacts=seen.redacts, job=follow_up(event, state)
         )
 
     async def _write(self, seen: Snapshot, new: Sequence[NewEvent], first: Draft) -> None:
@@ -184,4 +200,5 @@ class Append:
 
 def _is_plain(new: NewEvent) -> bool:
     """Whether an event changes nothing but the timeline."""
-    return not (new.event.is_state or new.redacts or new.mentions or new.mentions_all)
+    is_same_to_all = not (new.mentions or new.mentions_all or new.verdicts)
+    return is_same_to_all and not (new.event.is_state or new.redacts or new.thread)

@@ -22,6 +22,7 @@ from oriz_matrix.services.changes import Changes
 from oriz_matrix.services.rooms import access
 from oriz_matrix.services.rooms.access import View
 from oriz_matrix.services.rooms.client_events import Reader, Shown, fragment, show, show_events
+from oriz_matrix.services.rooms.ignored import Ignored, IgnoredUsers
 from oriz_matrix.storage import events, interning, room_state, timeline
 from oriz_matrix.storage.caches import StateAt
 from oriz_matrix.storage.database import Database
@@ -76,10 +77,11 @@ class Context(NamedTuple):
 class History:
     """Reads the history of rooms for local users. Everything raises Forbidden for who may not look into the room."""
 
-    def __init__(self, db: Database, changes: Changes, clock: Clock, event_page: int) -> None:
+    def __init__(self, db: Database, changes: Changes, ignored: IgnoredUsers, clock: Clock, event_page: int) -> None:
         """`event_page`: how many events one answer has at most."""
         self._db = db
         self._changes = changes
+        self._ignored = ignored
         self._clock = clock
         self._event_page = event_page
 
@@ -87,7 +89,8 @@ class History:
         """A page of history in the form of /messages, at most as long as the operator allows."""
         request = request._replace(limit=min(request.limit, self._event_page))
         upto = await self._changes.catch_up()
-        page = await self._db.read(_messages, requester, room_id, request, upto)
+        ignored = await self._ignored.of(requester.user, upto)
+        page = await self._db.read(_messages, requester, room_id, request, upto, ignored)
         answer: dict[str, Any] = {"start": str(page.start), "chunk": self._fragments(page.chunk)}
         if page.end is not None:
             answer["end"] = str(page.end)
@@ -99,7 +102,8 @@ class History:
         """What stands around an event, in the form of /context. Raises NotFound also for what may not be seen."""
         request = request._replace(limit=min(request.limit, self._event_page))
         upto = await self._changes.catch_up()
-        context = await self._db.read(_context, requester, room_id, request, upto)
+        ignored = await self._ignored.of(requester.user, upto)
+        context = await self._db.read(_context, requester, room_id, request, upto, ignored)
         return {
             "start": str(context.start),
             "events_before": self._fragments(context.before),
@@ -113,7 +117,8 @@ class History:
         """The event that was sent nearest to a time (milliseconds), at it or before or after it. Raises NotFound."""
         step = timeline.sent_until if backwards else timeline.sent_from
         moment = Moment(min(max(ts, -1), LATEST), EventNid(LATEST if backwards else -1))
-        return await self._db.read(_at_time, requester, room_id, moment, step)
+        ignored = await self._ignored.now(requester.user)
+        return await self._db.read(_at_time, requester, room_id, moment, step, ignored)
 
     def _fragments(self, shown: Sequence[Shown]) -> list[msgspec.Raw]:
         now_ms = self._clock.now_ms()
@@ -128,15 +133,16 @@ def check_limit(limit: int, least: int = 1) -> int:
 
 
 class _Eyes(NamedTuple):
-    """A room as a request sees it: what the reader may see and the filter lets through."""
+    """A room as a request sees it: what the reader may and wants to see, and the filter lets through."""
 
     view: View
     sight: Sight
     filter: RoomEventFilter
+    ignored: Ignored
 
     def see(self, entry: Entry, event: Event) -> bool:
         """Whether an event is seen."""
-        return self.sight.sees(entry.position) and self.want(event)
+        return self.sight.sees(entry.position) and not self.ignored.hides(entry) and self.want(event)
 
     def want(self, event: Event) -> bool:
         """Whether the filter lets an event through."""
@@ -180,7 +186,14 @@ def _walk(tx: Transaction, eyes: _Eyes, way: _Way) -> _Walk:
     return _Walk(found, place, more)
 
 
-def _messages(tx: Transaction, requester: Requester, room_id: RoomId, request: PageRequest, upto: Position) -> Page:
+def _messages(
+    tx: Transaction,
+    requester: Requester,
+    room_id: RoomId,
+    request: PageRequest,
+    upto: Position,
+    ignored: Ignored,
+) -> Page:
     view = access.view(tx, requester.user, room_id)
     last = PageToken(min(view.upto, upto))
     start = request.start
@@ -188,7 +201,7 @@ def _messages(tx: Transaction, requester: Requester, room_id: RoomId, request: P
         start = last if request.backwards else PageToken(0)
     stop = (request.to or PageToken(-1)) if request.backwards else min(request.to or last, last)
     limit = min(request.limit, request.filter.count(request.limit))
-    eyes = _Eyes(view, access.sight(tx, requester.user, view.room), request.filter)
+    eyes = _Eyes(view, access.sight(tx, requester.user, view.room), request.filter, ignored)
     found, place, more = _walk(tx, eyes, _Way(min(start, last), request.backwards, stop, limit))
     reader = _reader(requester)
     shown = show(tx, found, reader)
@@ -198,11 +211,17 @@ def _messages(tx: Transaction, requester: Requester, room_id: RoomId, request: P
 
 
 def _context(
-    tx: Transaction, requester: Requester, room_id: RoomId, request: ContextRequest, upto: Position
+    tx: Transaction,
+    requester: Requester,
+    room_id: RoomId,
+    request: ContextRequest,
+    upto: Position,
+    ignored: Ignored,
 ) -> Context:
     view = access.view(tx, requester.user, room_id)
-    eyes = _Eyes(view, access.sight(tx, requester.user, view.room), request.filter)
+    eyes = _Eyes(view, access.sight(tx, requester.user, view.room), request.filter, ignored)
     entry = access.entry(tx, view, eyes.sight, request.event_id)
+    ignored.check(entry)
     here, last = PageToken(entry.position, entry.back), PageToken(min(view.upto, upto))
     limit = min(request.limit, request.filter.count(request.limit))
     earlier = _walk(tx, eyes, _Way(before(entry.position, entry.back), True, PageToken(-1), limit // 2))
@@ -231,6 +250,7 @@ def _at_time(
     room_id: RoomId,
     moment: Moment,
     step: Callable[[Transaction, RoomNid, Moment, int], list[tuple[Moment, Position]]],
+    ignored: Ignored,
 ) -> Event:
     """The first event that the reader may see, going on from a moment by steps."""
     view = access.view(tx, requester.user, room_id)
@@ -238,12 +258,17 @@ def _at_time(
     for _ in range(0, MAX_LOOKED_AT, CHUNK):
         found = step(tx, view.name.nid, moment, CHUNK)
         for (_, event), position in found:
-            if sight.sees(position):
+            if sight.sees(position) and not (ignored.users and _is_hidden(tx, event, ignored)):
                 return events.load(tx, [event])[event]
         if len(found) < CHUNK:
             break
         moment, _ = found[-1]
     raise NotFound("There is no event on that side of the time")
+
+
+def _is_hidden(tx: Transaction, event: EventNid, ignored: Ignored) -> bool:
+    entry = timeline.status(tx, event)
+    return entry is not None and ignored.hides(entry)
 
 
 def _senders(tx: Transaction, state: StateAt, shown: Sequence[Shown], reader: Reader) -> list[Shown]:

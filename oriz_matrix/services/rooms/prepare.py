@@ -22,7 +22,8 @@ MAX_PREV_EVENTS = 10
 class Draft:
     """What a local user wants to say.
 
-    user: the sender's number, where it is at hand; timestamp: milliseconds, where it is not to be the present.
+    user: the sender's number, where it is at hand; timestamp: milliseconds, where it is not to be the present; thread:
+    the root of the thread that it is in.
     """
 
     sender: UserId
@@ -33,6 +34,7 @@ class Draft:
     redacts: EventId | None = None
     timestamp: int | None = None
     transaction: TransactionId | None = None
+    thread: EventId | None = None
 
     def at(self, timestamp: int) -> "Draft":
         """The same, sent at a time of its own: milliseconds."""

@@ -14,6 +14,7 @@ from oriz_matrix.protocol.tokens import PageToken
 from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.rooms import access
 from oriz_matrix.services.rooms.client_events import Reader, Shown, fragment, show, show_events
+from oriz_matrix.services.rooms.ignored import IgnoredUsers
 from oriz_matrix.storage import events, interning, membership, room_state, timeline
 from oriz_matrix.storage.caches import StateAt
 from oriz_matrix.storage.database import Database
@@ -40,13 +41,15 @@ class MembersRequest(NamedTuple):
 class Read:
     """Reads rooms for local users. Everything raises Forbidden for who may not look into the room."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
+    def __init__(self, db: Database, ignored: IgnoredUsers, clock: Clock) -> None:
         self._db = db
+        self._ignored = ignored
         self._clock = clock
 
     async def event(self, requester: Requester, room_id: RoomId, event_id: EventId) -> msgspec.Raw:
         """One event. Raises NotFound also where the reader may not see it."""
         shown = await self._db.read(_event, requester, room_id, event_id)
+        (await self._ignored.now(requester.user)).check(shown.entry)
         return self._fragment(shown)
 
     async def state(self, requester: Requester, room_id: RoomId) -> list[msgspec.Raw]:

@@ -12,6 +12,7 @@ from oriz_matrix.protocol.identifiers import EventId, RoomId
 from oriz_matrix.protocol.room_versions import RoomVersion
 from oriz_matrix.services.rooms import access, redact
 from oriz_matrix.services.rooms.prepare import Draft
+from oriz_matrix.services.rooms.receivers import Receiver
 from oriz_matrix.storage import rooms, transactions
 from oriz_matrix.storage.caches import RoomName
 from oriz_matrix.storage.rooms import Room
@@ -22,7 +23,8 @@ from oriz_matrix.storage.types import EventNid
 class Snapshot(NamedTuple):
     """A room as an event is prepared against it: `state` authorizes it, `redacts` is the event that it redacts.
 
-    `keys`: which keys of the state were looked at; those that are not in `state` the room does not have.
+    `keys`: which keys of the state were looked at; those that are not in `state` the room does not have. `receivers`:
+    members whose own push rules are asked.
     """
 
     name: RoomName
@@ -30,6 +32,7 @@ class Snapshot(NamedTuple):
     state: Mapping[StateKey, Event]
     keys: Sequence[StateKey]
     redacts: EventNid | None = None
+    receivers: Sequence[Receiver] = ()
 
 
 def needed_keys(draft: Draft, version: RoomVersion) -> list[StateKey]:

@@ -24,6 +24,7 @@ def receipt_events(tx: Transaction, window: Window, found: Sequence[SyncRoom]) -
     known = [r.room.nid for r in found if not r.fresh and window.touched.may(r.room.nid, "receipt", "private receipt")]
     rows = receipts.changed(tx, fresh, Position(0), window.reader.user) if fresh else []
     rows += receipts.changed(tx, known, window.after, window.reader.user) if known else []
+    rows = [row for row in rows if row.user not in window.ignored.users]
     names = interning.user_ids(tx, {row.user for row in rows})
     contents: dict[RoomNid, list[dict[str, Any]]] = {}
     for row in rows:
@@ -51,12 +52,14 @@ def typing_events(tx: Transaction, window: Window, found: Sequence[SyncRoom]) ->
         return {}
     fresh = {room.room.nid for room in found if room.fresh}
     known = [room.room.nid for room in found if not room.fresh and window.touched.may(room.room.nid, "typing")]
-    changed = typing.changed(tx, known, window.after) if known else set()
+    ignored = window.ignored.users
+    changed = typing.changed(tx, known, window.after, ignored) if known else set()
     if not fresh and not changed:
         return {}
-    now = typing.typing(tx, [*fresh, *changed], window.now_ms)
+    everybody = typing.typing(tx, [*fresh, *changed], window.now_ms)
+    now = {room: [user for user in users if user not in ignored] for room, users in everybody.items()}
     names = interning.user_ids(tx, {user for users in now.values() for user in users})
-    shown = changed | {room for room in fresh if room in now}
+    shown = changed | {room for room in fresh if now.get(room)}
     return {room: {"user_ids": [names[user] for user in now.get(room, [])]} for room in shown}
 
 
@@ -83,9 +86,11 @@ def account_data_of(
 
 def counts(tx: Transaction, window: Window, found: Sequence[SyncRoom]) -> dict[RoomNid, Counts]:
     """By room that may have changed, what is unread for the reader."""
-    user = window.reader.user
-    heads = {
-        room.room.nid: room.room.unread for room in found if room.fresh or window.touched.may(room.room.nid, *COUNTING)
+    rooms = {
+        room.room.nid: room.room
+        for room in found
+        if room.fresh or window.ignores_others or window.touched.may(room.room.nid, *COUNTING)
     }
-    counted = unread.counts(tx, [(nid, user) for nid in heads], heads, window.upto)
+    readers = {(nid, window.reader.user): window.ignored.users for nid in rooms}
+    counted = unread.counts(tx, readers, rooms, window.upto)
     return {room: count for (room, _), count in counted.items()}

@@ -20,7 +20,8 @@ from oriz_matrix.storage.types import EventNid
 def invited(tx: Transaction, window: Window, stays: Sequence[Membership], kind: str) -> dict[RoomId, bytes]:
     """The rooms that the reader was invited to (or knocked at) in the window, each with its stripped state as JSON."""
     wanted = {stay.event for stay in stays if stay.membership == kind and stay.since > window.after}
-    entries = {rooms.name(tx, entry.room).room_id: entry for entry in timeline.statuses(tx, list(wanted))}
+    found = [entry for entry in timeline.statuses(tx, list(wanted)) if entry.sender not in window.ignored.users]
+    entries = {rooms.name(tx, entry.room).room_id: entry for entry in found}
     allowed = {room_id: entry for room_id, entry in entries.items() if window.filter.room.allows_room(room_id)}
     states = _stripped(tx, list(allowed.values())) if allowed else {}
     return {room_id: encode(states[entry.event]) for room_id, entry in allowed.items()}

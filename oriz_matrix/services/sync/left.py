@@ -52,10 +52,11 @@ def _add_membership(tx: Transaction, window: Window, room: SyncRoom) -> None:
     """The reader's newest membership: in the timeline, or where its filter drops it in the state (traps.md 48)."""
     wanted = window.filter.room
     for shown in show_events(tx, [room.stay.event], window.reader):
-        if wanted.timeline.count() > 0 and passes(wanted.timeline, shown):
+        in_timeline = wanted.timeline.count() > 0 and passes(wanted.timeline, shown)
+        if in_timeline:
             room.timeline.append(shown)
-        elif passes(wanted.state, shown):
-            room.state.append(shown)
+        if passes(wanted.state, shown) and (window.use_state_after or not in_timeline):
+            room.state = [each for each in room.state if each.event.key != shown.event.key] + [shown]
 
 
 def _membership_at(past: Sequence[Membership], position: Position) -> str | None:

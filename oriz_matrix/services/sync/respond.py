@@ -12,6 +12,7 @@ from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.accounts.sessions import Sessions
 from oriz_matrix.services.changes import Changes, Channel, room_channel, user_channel
 from oriz_matrix.services.rooms.client_events import Reader
+from oriz_matrix.services.rooms.ignored import IgnoredUsers
 from oriz_matrix.services.sync.read import read
 from oriz_matrix.services.sync.shape import Shaper
 from oriz_matrix.services.sync.shared import Shared
@@ -43,15 +44,17 @@ class SyncRequest:
     filter: Filter = NO_FILTER
     timeout_s: float = 0
     full_state: bool = False
+    use_state_after: bool = False
 
 
 class Sync:
     """Answers syncs."""
 
-    def __init__(self, db: Database, changes: Changes, sessions: Sessions, clock: Clock) -> None:
+    def __init__(self, db: Database, changes: Changes, sessions: Sessions, ignored: IgnoredUsers, clock: Clock) -> None:
         self._db = db
         self._changes = changes
         self._sessions = sessions
+        self._ignored = ignored
         self._clock = clock
         self._shared = Shared(db)
         self._stays: Cache[UserNid, _Stays] = Cache("memberships", KNOWN_USERS)
@@ -97,6 +100,8 @@ class Sync:
             upto=upto,
             filter=request.filter,
             full_state=request.full_state,
+            use_state_after=request.use_state_after,
+            ignored=await self._ignored.of(requester.user, upto),
             now_ms=self._clock.now_ms(),
         )
         if since is not None and not request.full_state:

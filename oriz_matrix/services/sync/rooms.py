@@ -53,7 +53,11 @@ def candidates(
         for stay in stays
         if window.filter.room.allows_room(names[stay.room])
         and (
-            all_of_them or _is_fresh(window, stay) or window.touched.rooms is None or stay.room in window.touched.rooms
+            all_of_them
+            or _is_fresh(window, stay)
+            or window.ignores_others
+            or window.touched.rooms is None
+            or stay.room in window.touched.rooms
         )
     ]
     rows = rooms.get(tx, [stay.room for stay in wanted]) if wanted else {}

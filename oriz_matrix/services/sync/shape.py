@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from oriz_matrix.protocol.events import redacted
-from oriz_matrix.protocol.filters import EventFilter, Filter
+from oriz_matrix.protocol.filters import EventFilter, Filter, RoomFilter
 from oriz_matrix.protocol.identifiers import UserId
 from oriz_matrix.protocol.push.rules import UserRules, merge, to_json
 from oriz_matrix.services.rooms.client_events import Shown, fragment
@@ -15,6 +15,8 @@ from oriz_matrix.services.sync.summaries import Summary
 from oriz_matrix.services.sync.sync_room import SyncRoom
 from oriz_matrix.services.sync.window import Window
 from oriz_matrix.storage.account_data import GLOBAL, AccountData
+from oriz_matrix.storage.reckoning import Count
+from oriz_matrix.storage.unread import Counts
 
 Json = dict[str, Any]
 
@@ -48,31 +50,29 @@ class Shaper:
 
     def joined(self, room: SyncRoom) -> Json:
         """One joined room; empty where there is nothing to say of it."""
-        nid = room.room.nid
-        ephemeral = self._ephemeral(room)
-        account_data = self._room_account_data(room)
-        counts = self._data.counts.get(nid)
-        if not (room.fresh or room.timeline or room.limited or room.state or ephemeral or account_data or counts):
-            return {}
-        shaped = self._events(room)
-        shaped["ephemeral"] = {"events": ephemeral}
-        shaped["account_data"] = {"events": account_data}
-        if counts is not None:
-            shaped["unread_notifications"] = {
-                "notification_count": counts.notifications,
-                "highlight_count": counts.highlights,
-            }
-        shaped["summary"] = summary_json(room.summary)
-        return shaped
+        shaped, counts = self.quiet(room), self._data.counts.get(room.room.nid)
+        if counts is None:
+            return shaped if is_news(room, shaped) else {}
+        return shaped | counts_json(counts, self._filter.room)
+
+    def quiet(self, room: SyncRoom) -> Json:
+        """One joined room without counts, also where there is nothing to say of it."""
+        return {
+            **self._events(room),
+            "ephemeral": {"events": self._ephemeral(room)},
+            "account_data": {"events": self._room_account_data(room)},
+            "summary": summary_json(room.summary),
+        }
 
     def _left(self, room: SyncRoom) -> Json:
         return {**self._events(room), "account_data": {"events": []}}
 
     def _events(self, room: SyncRoom) -> Json:
         timeline = [self._event(shown) for shown in room.timeline]
+        state = "state_after" if self._window.use_state_after else "state"
         return {
             "timeline": {"events": timeline, "limited": room.limited, "prev_batch": str(room.prev_batch)},
-            "state": {"events": [self._event(shown) for shown in room.state]},
+            state: {"events": [self._event(shown) for shown in room.state]},
         }
 
     def _event(self, shown: Shown) -> Any:
@@ -111,6 +111,26 @@ class Shaper:
             rules = UserRules() if stored is None else msgspec.json.decode(stored, type=UserRules)
             found.append({"type": "m.push_rules", "content": to_json(merge(rules, self._user_id))})
         return found
+
+
+def is_news(room: SyncRoom, shaped: Json) -> bool:
+    """Whether what was shaped of a joined room says anything."""
+    return room.fresh or room.limited or any(part.get("events") for part in shaped.values())
+
+
+def counts_json(counts: Counts, wanted: RoomFilter) -> Json:
+    """What is unread: in the whole room, or where the filter wants that for the main timeline and each thread."""
+    if not wanted.timeline.unread_thread_notifications:
+        return {"unread_notifications": _count_json(counts.total)}
+    threads = {root: _count_json(count) for root, count in counts.threads.items()}
+    return {
+        "unread_notifications": _count_json(counts.main),
+        **({"unread_thread_notifications": threads} if threads else {}),
+    }
+
+
+def _count_json(count: Count) -> Json:
+    return {"notification_count": count.notifications, "highlight_count": count.highlights}
 
 
 def summary_json(summary: Summary | None) -> Json:

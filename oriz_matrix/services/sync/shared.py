@@ -16,19 +16,24 @@ from cachetools import LRUCache
 
 from oriz_matrix.protocol.filters import RoomFilter
 from oriz_matrix.protocol.identifiers import RoomId, UserId
+from oriz_matrix.services.rooms import ignored
 from oriz_matrix.services.rooms.client_events import Reader
 from oriz_matrix.services.sync import extras, rooms
 from oriz_matrix.services.sync.extras import COUNTING
 from oriz_matrix.services.sync.read import SyncData
-from oriz_matrix.services.sync.shape import Shaper, summary_json
+from oriz_matrix.services.sync.shape import Shaper, counts_json, is_news, summary_json
 from oriz_matrix.services.sync.summaries import Summary
 from oriz_matrix.services.sync.window import Window
 from oriz_matrix.storage import unread
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.membership import HEROES, Membership
+from oriz_matrix.storage.rooms import Room
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import Position, RoomNid, UserNid
 from oriz_matrix.storage.unread import Counts
+
+_Readers = Mapping[UserNid, frozenset[UserNid]]
+"""Those who ask, each with whom they ignore."""
 
 STRETCHES = 1_000
 SHARED_KINDS = frozenset({"event", "membership", "receipt", "typing"})
@@ -42,16 +47,23 @@ class _Key(NamedTuple):
     after: Position
     upto: Position
     filter: RoomFilter
+    use_state_after: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A room's part of an answer: `json` lacks counts, summary and the closing brace; None where nothing is shown."""
+    """A room's part of an answer: `json` lacks counts, summary and the closing brace; None where the filter drops it.
 
+    is_news: whether it says anything, so that it is sent without counts as well; people: who sent, read or types
+    something in it, of whom somebody may not want to hear.
+    """
+
+    room: Room
     room_id: RoomId
     json: bytes | None
+    is_news: bool
     senders: frozenset[UserNid]
-    head: int
+    people: frozenset[UserId]
     summary: Summary | None
 
 
@@ -70,18 +82,18 @@ class Shared:
             return None
         found: dict[str, Any] = {}
         for part, counts in await asyncio.gather(*(self._ask(key, window) for key in keys)):
-            if window.reader.user in part.senders or _is_alone(part, user_id):
+            if _is_personal(part, window, user_id):
                 return None
-            if part.json is not None:
-                found[part.room_id] = msgspec.Raw(part.json + _tail(part, counts, user_id))
+            if part.json is not None and (part.is_news or counts is not None):
+                found[part.room_id] = msgspec.Raw(part.json + _tail(part, counts, window.filter.room, user_id))
         return found
 
     async def _ask(self, key: _Key, window: Window) -> tuple[_Part, Counts | None]:
         """A room's part and what is unread in it for the reader: one read for all who ask in the same moment."""
         asked = self._asked.get(key)
         if asked is None:
-            asked = self._asked[key] = _Asked([], asyncio.ensure_future(self._answer(key, window)))
-        asked.users.append(window.reader.user)
+            asked = self._asked[key] = _Asked({}, asyncio.ensure_future(self._answer(key, window)))
+        asked.users[window.reader.user] = window.ignored.users
         part, counts = await asyncio.shield(asked.answer)
         return part, counts.get(window.reader.user)
 
@@ -89,41 +101,59 @@ class Shared:
         await asyncio.sleep(0)  # lets the others ask
         users = self._asked.pop(key).users
         if not window.touched.may(key.room, *COUNTING):
-            users = []
+            users = {}
         part = self._parts.get(key)
         if part is not None:
             if not users:
                 return part, {}
-            return part, await self._db.read(_count, key.room, part.head, users, key.upto)
-        common = replace(window, reader=NOBODY, since=key.after, upto=key.upto)
+            return part, await self._db.read(_count, part.room, users, key.upto)
+        common = replace(window, reader=NOBODY, since=key.after, upto=key.upto, ignored=ignored.NOBODY)
         data, counts = await self._db.read(_room, common, key.room, users)
         part = self._parts[key] = self._shape(common, data)
         return part, counts
 
     def _shape(self, window: Window, data: SyncData) -> _Part:
         [room] = data.joined
-        shaped: dict[str, Any] = {}
-        if window.filter.room.allows_room(room.room_id):
-            shaped = Shaper(window, UserId(""), data).joined(room)
-            shaped.pop("summary", None)
+        shaped = Shaper(window, UserId(""), data).quiet(room)
+        del shaped["summary"]
+        is_allowed = window.filter.room.allows_room(room.room_id)
         return _Part(
+            room=room.room,
             room_id=room.room_id,
-            json=_encode(shaped)[:-1] if shaped else None,
+            json=_encode(shaped)[:-1] if is_allowed else None,
+            is_news=is_news(room, shaped),
             senders=frozenset(shown.entry.sender for shown in room.timeline),
-            head=room.room.unread,
+            people=_people(data),
             summary=room.summary,
         )
 
 
-def _is_alone(part: _Part, user_id: UserId) -> bool:
-    """Whether the reader is the only one in the room: their heroes are then those who left."""
-    return part.summary is not None and list(part.summary.heroes) == [user_id]
+def _people(data: SyncData) -> frozenset[UserId]:
+    """Who sent, read or types something."""
+    sent = {shown.event.sender for room in data.joined for shown in room.timeline if not shown.event.is_state}
+    types = {user for content in data.typing.values() for user in content["user_ids"]}
+    read = {
+        user
+        for contents in data.receipts.values()
+        for content in contents
+        for kinds in content.values()
+        for users in kinds.values()
+        for user in users
+    }
+    return frozenset(sent | types | read)
+
+
+def _is_personal(part: _Part, window: Window, user_id: UserId) -> bool:
+    """Whether the reader gets something else: they sent something, ignore somebody in it, or are alone in the room, so
+    that their heroes are those who left."""
+    is_alone = part.summary is not None and list(part.summary.heroes) == [user_id]
+    return is_alone or window.reader.user in part.senders or not part.people.isdisjoint(window.ignored.user_ids)
 
 
 class _Asked(NamedTuple):
-    """Who waits for a part, and the part with the counts of all of them."""
+    """Who waits for a part, each with whom they ignore, and the part with the counts of all of them."""
 
-    users: list[UserNid]
+    users: dict[UserNid, frozenset[UserNid]]
     answer: asyncio.Future[tuple[_Part, Mapping[UserNid, Counts]]]
 
 
@@ -132,19 +162,19 @@ def _keys(window: Window, stays: Sequence[Membership]) -> list[_Key] | None:
     touched = window.touched
     if touched.rooms is None or window.filter.event_fields is not None or window.filter.event_format != "client":
         return None
+    if not touched.typists.isdisjoint(window.ignored.users):  # of them, that they stopped is not told either
+        return None
     keys = []
     for stay in stays:
         if stay.membership == "join" and (kinds := touched.rooms.get(stay.room)) is not None:
             if not kinds <= SHARED_KINDS:
                 return None
             first, last = touched.stretches[stay.room]
-            keys.append(_Key(stay.room, Position(first - 1), last, window.filter.room))
+            keys.append(_Key(stay.room, Position(first - 1), last, window.filter.room, window.use_state_after))
     return keys
 
 
-def _room(
-    tx: Transaction, window: Window, nid: RoomNid, users: Sequence[UserNid]
-) -> tuple[SyncData, dict[UserNid, Counts]]:
+def _room(tx: Transaction, window: Window, nid: RoomNid, users: _Readers) -> tuple[SyncData, dict[UserNid, Counts]]:
     """What a room's part is made of, and the counts of those who ask for it."""
     room = rooms.unchanged_reader(tx, window, nid)
     data = SyncData(
@@ -159,19 +189,18 @@ def _room(
         push_rules=None,
         has_push_rules=False,
     )
-    return data, _count(tx, nid, room.room.unread, users, window.upto)
+    return data, _count(tx, room.room, users, window.upto)
 
 
-def _count(tx: Transaction, nid: RoomNid, head: int, users: Sequence[UserNid], upto: Position) -> dict[UserNid, Counts]:
-    counted = unread.counts(tx, [(nid, user) for user in users], {nid: head}, upto)
+def _count(tx: Transaction, room: Room, users: _Readers, upto: Position) -> dict[UserNid, Counts]:
+    readers = {(room.nid, user): ignored for user, ignored in users.items()}
+    counted = unread.counts(tx, readers, {room.nid: room}, upto)
     return {user: counts for (_, user), counts in counted.items()}
 
 
-def _tail(part: _Part, counts: Counts | None, user_id: UserId) -> bytes:
+def _tail(part: _Part, counts: Counts | None, wanted: RoomFilter, user_id: UserId) -> bytes:
     """What differs by reader, and the closing brace."""
-    tail = b""
-    if counts is not None:
-        tail = b',"unread_notifications":{"notification_count":%d,"highlight_count":%d}' % counts
+    tail = b"" if counts is None else b"," + _encode(counts_json(counts, wanted))[1:-1]
     summary = part.summary
     if summary is not None:
         heroes = [hero for hero in summary.heroes if hero != user_id][:HEROES]

@@ -1,7 +1,8 @@
-"""The state of rooms in a sync answer: what a client needs before the timeline of each.
+"""The state of rooms in a sync answer: what a client needs before the timeline of each, or what holds at its end.
 
 That is the whole state there for a room that is new to the client, else what changed since it last asked. State that
-changed without an event in the timeline (by a resolution, or by one that the filter drops) goes with it.
+changed without an event in the timeline (by a resolution, or by one that the filter drops) goes with it. With
+`use_state_after` the client takes no state from the timeline, so that everything is here, as of the end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,22 +24,27 @@ NAMES: Sequence[StateKey] = (("m.room.name", ""), ("m.room.canonical_alias", "")
 
 
 class _Room(NamedTuple):
-    """A room, the events of its timeline, and the state just before them."""
+    """A room, the events of its timeline, and up to where its state is given apart from them."""
 
     room: SyncRoom
     entries: Sequence[Entry]
     start: StateAt
+
+    @property
+    def told(self) -> set[EventNid]:
+        """The events of the timeline from which the client takes state."""
+        return {entry.event for entry in self.entries if entry.position > self.start.position}
 
 
 def states(
     tx: Transaction, window: Window, upto: Position, rooms: Sequence[tuple[SyncRoom, Sequence[Entry]]]
 ) -> list[set[EventNid]]:
     """The state events of several rooms with their timelines; sets the rooms' summaries where members changed."""
-    found = [_room(room, entries, upto) for room, entries in rooms]
+    found = [_room(window, room, entries, upto) for room, entries in rooms]
     lazy = window.filter.room.state.lazy_load_members
     fresh = [one.start for one in found if one.room.fresh]
     whole = room_state.at_each(tx, fresh, MEMBER if lazy else "") if fresh else {}
-    after = [_known(window, one) for one in found if one.entries]
+    after = [_known(window, one) for one in found if one.told]
     later = room_state.changes_each(tx, after, upto) if after else {}
     chosen = [_one(tx, window, one, whole.get(one.start.branch), later.get(one.start.branch, {})) for one in found]
     _summarise(
@@ -46,13 +52,13 @@ def states(
     )
     members = _members(tx, found, window.reader.user) if lazy else {}
     return [
-        set(state.values()) | (members.get(one.start.branch, set()) - _in_timeline(one.entries))
+        set(state.values()) | (members.get(one.start.branch, set()) - one.told)
         for one, state in zip(found, chosen, strict=True)
     ]
 
 
-def _room(room: SyncRoom, entries: Sequence[Entry], upto: Position) -> _Room:
-    start = Position(entries[0].position - 1) if entries else upto
+def _room(window: Window, room: SyncRoom, entries: Sequence[Entry], upto: Position) -> _Room:
+    start = Position(entries[0].position - 1) if entries and not window.use_state_after else upto
     return _Room(room, entries, StateAt(room.room.current.branch, start))
 
 
@@ -71,8 +77,7 @@ def _one(tx: Transaction, window: Window, one: _Room, whole: State | None, later
         found = _present(room_state.changes(tx, trunk, window.after, start))
     else:
         found = {}
-    in_timeline = _in_timeline(one.entries)
-    return found | {key: event for key, event in later.items() if event not in in_timeline}
+    return found | {key: event for key, event in later.items() if event not in one.told}
 
 
 def _has_new_members(tx: Transaction, one: _Room, state: State) -> bool:
@@ -98,10 +103,6 @@ def _summarise(tx: Transaction, window: Window, upto: Position, rooms: Sequence[
 
 def _present(changed: Mapping[StateKeyNid, EventNid | None]) -> State:
     return {key: event for key, event in changed.items() if event is not None}
-
-
-def _in_timeline(entries: Sequence[Entry]) -> set[EventNid]:
-    return {entry.event for entry in entries}
 
 
 def _members(tx: Transaction, rooms: Sequence[_Room], reader: UserNid) -> dict[BranchNid, set[EventNid]]:

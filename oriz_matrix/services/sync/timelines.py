@@ -17,6 +17,8 @@ from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import EventNid, Position, StateKeyNid
 
 CHUNK = 100
+MAX_LOOKED_AT = 1_000
+"""Events of a room that one answer looks at, about, while a filter drops most of them."""
 
 
 class Seen(NamedTuple):
@@ -51,7 +53,8 @@ def _timeline(tx: Transaction, window: Window, upto: Position, seen: Seen, first
     """`first`: the newest entries, where they were read already: one more than the filter's limit, or all.
 
     A state event of which a newer one under the same key is not shown ends the timeline: the newer one goes into the
-    state, which clients apply first, and the older one would undo it.
+    state, which clients apply first, and the older one would undo it. After a long way that shows little the timeline
+    ends too, and the client may page on.
     """
     room, sight = seen
     wanted, after = window.filter.room.timeline, _after(window, room)
@@ -59,31 +62,40 @@ def _timeline(tx: Transaction, window: Window, upto: Position, seen: Seen, first
     if room.room.latest <= after.position:
         return Timeline([], limited=False, prev_batch=PageToken(upto))
     place, found, newest_is_shown = Place(upto), list[Entry](), dict[StateKeyNid, bool]()
-    size = limit + 1
+    size, looked_at = limit + 1, 0
     while True:
         chunk = first if first is not None else timeline.before(tx, room.room.nid, place, after, size)
-        allowed = _allowed(tx, room.room_id, wanted, chunk, sight)
+        allowed = _allowed(tx, window, room.room_id, chunk, sight)
+        looked_at += len(chunk)
         for entry in chunk:
             is_allowed = entry.event in allowed
-            is_current = entry.state_key is None or newest_is_shown.setdefault(entry.state_key, is_allowed)
+            is_current = (
+                window.use_state_after
+                or entry.state_key is None
+                or newest_is_shown.setdefault(entry.state_key, is_allowed)
+            )
             if not is_allowed:
                 continue
             if len(found) == limit or not is_current:
                 start = before(found[-1].position, found[-1].back) if found else PageToken(entry.position, entry.back)
                 return Timeline(found[::-1], limited=True, prev_batch=start)
             found.append(entry)
-        if len(chunk) < size:
+        is_whole = len(chunk) < size
+        if is_whole or looked_at >= MAX_LOOKED_AT:
             start = before(found[-1].position, found[-1].back) if found else PageToken(upto)
-            return Timeline(found[::-1], limited=False, prev_batch=start)
+            return Timeline(found[::-1], limited=not is_whole, prev_batch=start)
         oldest = before(chunk[-1].position, chunk[-1].back)
         place, first, size = Place(oldest.position, oldest.back), None, max(limit + 1, CHUNK)
 
 
 def _allowed(
-    tx: Transaction, room_id: RoomId, wanted: RoomEventFilter, chunk: Sequence[Entry], sight: Sight | None
+    tx: Transaction, window: Window, room_id: RoomId, chunk: Sequence[Entry], sight: Sight | None
 ) -> set[EventNid]:
     """The events that the filter lets through and the reader may see."""
-    seen = [entry for entry in chunk if sight is None or sight.sees(entry.position)]
+    wanted = window.filter.room.timeline
+    seen = [
+        entry for entry in chunk if not window.ignored.hides(entry) and (sight is None or sight.sees(entry.position))
+    ]
     if wanted.allows_all:
         return {entry.event for entry in seen}
     bodies = events.effective(tx, [entry.event for entry in seen])

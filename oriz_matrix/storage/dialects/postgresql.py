@@ -67,9 +67,10 @@ MESSAGE: LiteralString = f"""
         INSERT INTO events (nid, event_id, room, body)
         SELECT position, CAST(:event_id AS TEXT), CAST(:room AS BIGINT), CAST(:body AS BYTEA) FROM drawn
     ), status AS (
-        INSERT INTO event_status (event, room, sender, position, back, branch, state_at, unread, ts)
+        INSERT INTO event_status (event, room, sender, position, back, branch, state_at, notifies, unread, ts)
         SELECT position, CAST(:room AS BIGINT), CAST(:sender AS BIGINT), position, 0, CAST(:branch AS BIGINT),
-            CAST(:state_at AS BIGINT), held.unread + CAST(:notifies AS BIGINT), CAST(:ts AS BIGINT)
+            CAST(:state_at AS BIGINT), CAST(:notifies AS BIGINT) = 1, held.unread + CAST(:notifies AS BIGINT),
+            CAST(:ts AS BIGINT)
         FROM drawn, held
     ), called AS (
         INSERT INTO transaction_ids (device, endpoint, txn_id, event)

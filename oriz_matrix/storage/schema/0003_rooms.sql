@@ -12,7 +12,7 @@ CREATE TABLE rooms (
     extremities TEXT NOT NULL,       -- JSON: [[event id, depth], ...], the ends of the event graph
     joined BIGINT NOT NULL DEFAULT 0,
     invited BIGINT NOT NULL DEFAULT 0,
-    unread BIGINT NOT NULL DEFAULT 0, -- events so far that notify by the default rules
+    unread BIGINT NOT NULL DEFAULT 0, -- events of the main timeline so far that notify by the default rules
     published BOOLEAN NOT NULL DEFAULT FALSE -- in the room directory
 );
 
@@ -45,20 +45,40 @@ CREATE TABLE event_status (
     rejected TEXT,                   -- why, when it was
     soft_failed BOOLEAN NOT NULL DEFAULT FALSE,
     redacted_by BIGINT,
-    unread BIGINT NOT NULL DEFAULT 0, -- the room's count just after it
+    notifies BOOLEAN NOT NULL DEFAULT FALSE, -- by the default rules
+    unread BIGINT NOT NULL DEFAULT 0, -- the main timeline's count just after it
+    thread BIGINT,                   -- NULL: in the main timeline
+    thread_unread BIGINT,            -- the thread's count just after it
     ts BIGINT NOT NULL               -- when it was sent, as the sender claims: milliseconds
 );
 
 CREATE UNIQUE INDEX timeline ON event_status (room, position, back);
 CREATE INDEX timeline_by_sender ON event_status (room, sender, position);
 CREATE INDEX timeline_by_time ON event_status (room, ts);
+CREATE INDEX timeline_of_thread ON event_status (thread, position) WHERE thread IS NOT NULL;
+CREATE INDEX timeline_redacted ON event_status (room, position) WHERE redacted_by IS NOT NULL;
 
--- Which events authorize a state event: edges of the auth chain.
+-- The threads of rooms, each named by the event that it starts from, with their newest event and their count there.
+CREATE TABLE threads (
+    nid {identity},
+    room BIGINT NOT NULL REFERENCES rooms,
+    root TEXT NOT NULL,
+    latest BIGINT NOT NULL DEFAULT 0,
+    unread BIGINT NOT NULL DEFAULT 0,
+    UNIQUE (room, root)
+);
+
+CREATE INDEX threads_by_latest ON threads (room, latest);
+
+-- Which events authorize a state event: edges of the auth chain. An event is stored after those that authorize it.
 CREATE TABLE auth_edges (
     event BIGINT NOT NULL REFERENCES events,
     auth BIGINT NOT NULL REFERENCES events,
-    PRIMARY KEY (event, auth)
+    PRIMARY KEY (event, auth),
+    CHECK (auth < event)
 ) {clustered};
+
+CREATE INDEX auth_edges_citing ON auth_edges (auth, event);
 
 -- The trunk has no parent; a side branch holds what differs from its parent at one position.
 CREATE TABLE state_branches (
@@ -69,6 +89,7 @@ CREATE TABLE state_branches (
 );
 
 CREATE INDEX state_branches_of_room ON state_branches (room);
+CREATE INDEX state_branches_of_parent ON state_branches (parent, parent_at);
 
 CREATE TABLE state_entries (
     branch BIGINT NOT NULL REFERENCES state_branches,
@@ -106,15 +127,31 @@ CREATE INDEX memberships_of_user ON memberships (user_nid, until, room, membersh
 CREATE INDEX memberships_of_room ON memberships (room, until, membership);
 CREATE INDEX memberships_changes ON memberships (since);
 
--- Events that mention a user who is here, or everybody in the room (user 0).
+-- Events that tell a user who is here, or everybody in the room (user 0), something else than the counts say: mentions,
+-- and what users' own push rules make of an event.
 CREATE TABLE mentions (
     user_nid BIGINT NOT NULL,
     room BIGINT NOT NULL,
     position BIGINT NOT NULL,
     event BIGINT NOT NULL,
-    counted BOOLEAN NOT NULL,        -- whether the room's own count holds it already
+    notifies BOOLEAN NOT NULL,
+    highlights BOOLEAN NOT NULL,
+    counted BOOLEAN NOT NULL,        -- whether its timeline's own count holds it
     PRIMARY KEY (user_nid, room, position)
 ) {clustered};
+
+-- From when to when a user's push rules were so: 'muted' or 'mentions' in a room; 'muted' or 'own' (rules that must be
+-- asked one by one) wherever they are, which is room ''. Named by the room's id: rules may come before the room.
+CREATE TABLE push_modes (
+    user_nid BIGINT NOT NULL REFERENCES users,
+    room_id TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    until BIGINT NOT NULL,
+    mode TEXT NOT NULL,
+    PRIMARY KEY (user_nid, room_id, since)
+) {clustered};
+
+CREATE INDEX push_modes_now ON push_modes (mode, until, user_nid);
 
 CREATE TABLE transaction_ids (
     device BIGINT NOT NULL REFERENCES devices,

@@ -52,6 +52,18 @@ export const settingPlays = {
         assert.equal(bob.client.getRoom(room).getAccountData("org.example.color"), undefined);
     },
 
+    async "whom Alice ignores she does not hear"(alice, bob) {
+        const room = await shareARoom(alice, bob);
+        await alice.client.setIgnoredUsers([bob.id]);
+        await alice.sees(() => alice.client.isUserIgnored(bob.id), "her own list");
+        await bob.says(room, "Can you hear me?");
+        await alice.client.setIgnoredUsers([]);
+        await alice.sees(() => !alice.client.isUserIgnored(bob.id), "the empty list");
+        await bob.says(room, "And now?");
+        await alice.hears("And now?");
+        assert.deepEqual(alice.heard, ["And now?"]);
+    },
+
     async "a push rule of Alice's own reaches her other device"(alice) {
         await atAnotherDevice(alice, async (other) => {
             await other.listens();
@@ -71,6 +83,15 @@ export const settingPlays = {
         });
     },
 
+    async "a room that Alice has muted does not count"(alice, bob) {
+        const room = await shareARoom(alice, bob);
+        await alice.client.setRoomMutePushRule("global", room, true);
+        await alice.sees(() => alice.client.getRoomPushRule("global", room) !== undefined, "her own rule");
+        await bob.says(room, "not counted");
+        await alice.hears("not counted");
+        assert.equal(unread(alice, room), 0);
+    },
+
     async "a mention highlights until it is read"(alice, bob) {
         const room = await shareARoom(alice, bob);
         const mentions = { user_ids: [alice.id] };
@@ -81,6 +102,26 @@ export const settingPlays = {
         await alice.client.sendReadReceipt(await alice.seesEvent(room, answer));
         await alice.sees(() => unread(alice, room, sdk.NotificationCountType.Highlight) === 0, "no highlight");
         await alice.sees(() => unread(alice, room) === 0, "nothing unread");
+    },
+
+    async "a thread is counted apart"(alice, bob) {
+        const room = await shareARoom(alice, bob);
+        const root = await alice.says(room, "What about roses?");
+        const relation = { rel_type: "m.thread", event_id: root, is_falling_back: true, "m.in_reply_to": { event_id: root } };
+        const said = (body) => ({ msgtype: "m.text", body, "m.relates_to": relation });
+        await bob.client.sendMessage(room, said("Red ones"));
+        const last = (await bob.client.sendMessage(room, said("And white ones"))).event_id;
+        await bob.says(room, "Elsewhere");
+        const counts = async () => {
+            const filter = JSON.stringify({ room: { timeline: { unread_thread_notifications: true, limit: 1 } } });
+            const { rooms } = await alice.client.http.authedRequest("GET", "/sync", { filter, timeout: 0 });
+            const { unread_notifications: main, unread_thread_notifications: threads } = rooms.join[room];
+            return [main.notification_count, threads?.[root]?.notification_count ?? 0];
+        };
+        assert.deepEqual(await counts(), [1, 2]);
+        const receipt = `/rooms/${encodeURIComponent(room)}/receipt/m.read/${encodeURIComponent(last)}`;
+        await alice.client.http.authedRequest("POST", receipt, undefined, { thread_id: root });
+        assert.deepEqual(await counts(), [1, 0]);
     },
 
     async "Alice marks how far she has read"(alice, bob) {
