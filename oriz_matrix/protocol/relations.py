@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from oriz_matrix.protocol.errors import InvalidParam
 from oriz_matrix.protocol.events import Event
-from oriz_matrix.protocol.identifiers import EventId
+from oriz_matrix.protocol.identifiers import EventId, parse_event_id
 
 ANNOTATION: Final = "m.annotation"
 REFERENCE: Final = "m.reference"
@@ -19,7 +20,7 @@ THREAD: Final = "m.thread"
 MAX_HOPS: Final = 3
 """How many relations are followed to find an event's thread, and by `recurse` (receipts, "Threaded read receipts")."""
 
-_MAX_ID: Final = 255  # bytes of an event id, and characters of a namespaced identifier
+_MAX_ID: Final = 255  # characters of a namespaced identifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def _has_new_content(edit: Event) -> bool:
 
 
 def _event_id(reference: Any) -> EventId | None:
-    event_id = reference.get("event_id") if isinstance(reference, Mapping) else None
-    if not isinstance(event_id, str) or not event_id.startswith("$") or len(event_id.encode()) > _MAX_ID:
+    try:
+        return parse_event_id(reference.get("event_id"), "event_id") if isinstance(reference, Mapping) else None
+    except InvalidParam:
         return None
-    return EventId(event_id)

@@ -1,5 +1,8 @@
 """Unread counts: what notifies, what is read, and what is neither."""
 
+import random
+import string
+
 from tests.support.homeserver import Home, User
 
 
@@ -225,3 +228,18 @@ async def test_a_rule_for_the_display_name_knows_the_newest(home: Home) -> None:
     await bob.set_member(room, bob, "join", displayname="Robert")
     await alice.say(room, "hello Robert")
     assert await unread(bob, room) == (2, 1)
+
+
+async def test_what_cannot_be_an_id_starts_no_thread_and_mutes_no_room(either_home: Home) -> None:
+    alice, bob = await either_home.users("alice", "bob")
+    room = await room_of(alice, bob)
+    noise = random.Random(1).choices(string.ascii_letters, k=12_000)  # incompressible, so that no index holds it
+    for name in ("a\0b", "".join(noise)):
+        for rel_type in ("m.thread", "m.annotation", "m.replace"):
+            relates_to = {"rel_type": rel_type, "event_id": f"${name}"}
+            await alice.say(room, "hello", more={"m.relates_to": relates_to})
+        await bob.ignore_names(f"@{name}:example.org")
+    condition = {"kind": "event_match", "key": "room_id", "pattern": "!a\0b"}  # a longer one is refused
+    await bob.request("PUT", "/v3/pushrules/global/override/rule", {"conditions": [condition], "actions": []})
+    await alice.say(room, "the last")
+    assert "the last" in (await bob.sync()).joined(room).texts

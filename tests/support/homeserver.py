@@ -301,7 +301,11 @@ class User:
 
     async def ignore(self, *users: "User") -> None:
         """Ignores these from now on, and nobody else."""
-        content: Json = {"ignored_users": {user.id: {} for user in users}}
+        await self.ignore_names(*(user.id for user in users))
+
+    async def ignore_names(self, *names: str) -> None:
+        """The same by names, which need not be those of anybody."""
+        content: Json = {"ignored_users": {name: {} for name in names}}
         await self.request("PUT", f"/v3/user/{_segment(self.id)}/account_data/m.ignored_user_list", content)
 
     async def type(self, room_id: str, timeout_ms: int | None = 30_000) -> None:

@@ -10,6 +10,8 @@ from itertools import takewhile
 
 from msgspec import UNSET
 
+from oriz_matrix.protocol.errors import InvalidParam
+from oriz_matrix.protocol.identifiers import parse_room_id
 from oriz_matrix.protocol.push.defaults import MASTER
 from oriz_matrix.protocol.push.rules import DefaultChange, UserRules, names_room
 from oriz_matrix.protocol.push.shape import Kind, PushRule
@@ -59,7 +61,8 @@ def _muted_room(rule: PushRule) -> str | None:
     if rule.notifies or rule.conditions is UNSET or len(rule.conditions) != 1:
         return None
     condition = rule.conditions[0]
-    room = condition.get("pattern")
-    if not isinstance(room, str) or "*" in room or "?" in room:
+    try:
+        room = parse_room_id(condition.get("pattern"), "pattern")
+    except InvalidParam:
         return None
-    return room if names_room(condition, room) else None
+    return room if "*" not in room and "?" not in room and names_room(condition, room) else None
