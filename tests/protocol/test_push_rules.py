@@ -199,6 +199,7 @@ def test_the_change_of_a_rule_that_is_no_longer_predefined_has_no_effect() -> No
         (Kind.ROOM, "", {"actions": []}, InvalidParam),
         (Kind.ROOM, ".a", {"actions": []}, InvalidParam),
         (Kind.ROOM, "a/b", {"actions": []}, InvalidParam),
+        (Kind.ROOM, "!" + "a" * 512, {"actions": []}, InvalidParam),
         (Kind.ROOM, "a\\b", {"actions": []}, InvalidParam),
         (Kind.ROOM, "a", {"actions": "notify"}, BadJson),
         (Kind.ROOM, "a", {"actions": ["not_an_action"]}, InvalidParam),

@@ -19,8 +19,8 @@ Action = Any
 Condition = Mapping[str, Any]
 """`{"kind": name, ...}`."""
 
-MAX_PATTERN: Final = 512
-"""Characters of a glob pattern that a client may set, a bound on the work for one event."""
+MAX_LENGTH: Final = 512
+"""Characters of a rule's id, and of a glob pattern: a bound on the work for one event, and on what an index holds."""
 
 _PLAIN_ACTIONS = frozenset({"notify", "dont_notify", "coalesce"})
 
@@ -71,6 +71,7 @@ def parse_rule(kind: Kind, rule_id: str, body: Mapping[str, Any]) -> PushRule:
     """A user's rule from its id and the body of its PUT; raises MissingParam, InvalidParam, BadJson."""
     if rule_id == "" or rule_id.startswith(".") or "/" in rule_id or "\\" in rule_id:
         raise InvalidParam("rule_id: may not be empty, start with a dot, or contain / or \\")
+    _check_length(rule_id, "rule_id")
     if "actions" not in body:
         raise MissingParam("actions: missing")
     return PushRule(
@@ -99,7 +100,7 @@ def _conditions(value: Any) -> tuple[Condition, ...]:
     for condition in value:
         if not isinstance(condition, dict) or not isinstance(condition.get("kind"), str):
             raise BadJson("conditions: not an object with a kind")
-        _check_length(condition.get("pattern"))
+        _check_length(condition.get("pattern"), "pattern")
     return tuple(value)
 
 
@@ -109,13 +110,13 @@ def _pattern(body: Mapping[str, Any]) -> str:
     pattern = body["pattern"]
     if not isinstance(pattern, str):
         raise BadJson("pattern: not a string")
-    _check_length(pattern)
+    _check_length(pattern, "pattern")
     return pattern
 
 
-def _check_length(pattern: Any) -> None:
-    if isinstance(pattern, str) and len(pattern) > MAX_PATTERN:
-        raise InvalidParam(f"pattern: longer than {MAX_PATTERN} characters")
+def _check_length(text: Any, field: str) -> None:
+    if isinstance(text, str) and len(text) > MAX_LENGTH:
+        raise InvalidParam(f"{field}: longer than {MAX_LENGTH} characters")
 
 
 def _plain(value: Any) -> Any:
