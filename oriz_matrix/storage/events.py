@@ -24,14 +24,7 @@ def add(tx: Transaction, room: RoomNid, new: Mapping[EventNid, Event]) -> None:
 
 def load(tx: Transaction, nids: Iterable[EventNid]) -> dict[EventNid, Event]:
     """Events by number; those that are not there are left out."""
-    found: dict[EventNid, Event] = {}
-    absent = []
-    for nid in nids:
-        event = tx.caches.events.get(nid)
-        if event is None:
-            absent.append(nid)
-        else:
-            found[nid] = event
+    found, absent = _cached(tx, nids)
     if absent:
         sql = "SELECT nid, event_id, room, body FROM events WHERE nid = ANY(:nids)"
         rows = tx.rows(sql, nids=absent)
@@ -41,6 +34,19 @@ def load(tx: Transaction, nids: Iterable[EventNid]) -> dict[EventNid, Event]:
             found[nid] = event
             _learn(tx, nid, event)
     return found
+
+
+def _cached(tx: Transaction, nids: Iterable[EventNid]) -> tuple[dict[EventNid, Event], list[EventNid]]:
+    """The events that are in memory, and the numbers of those that are not."""
+    found: dict[EventNid, Event] = {}
+    absent = []
+    for nid in nids:
+        event = tx.caches.events.get(nid)
+        if event is None:
+            absent.append(nid)
+        else:
+            found[nid] = event
+    return found, absent
 
 
 def _learn(tx: Transaction, nid: EventNid, event: Event) -> None:
@@ -70,14 +76,8 @@ def find(tx: Transaction, event_ids: Iterable[EventId]) -> dict[EventId, EventNi
 
 def ids(tx: Transaction, nids: Iterable[EventNid]) -> dict[EventNid, EventId]:
     """The ids of events by number; those that are not there are left out."""
-    found: dict[EventNid, EventId] = {}
-    absent = []
-    for nid in nids:
-        event = tx.caches.events.get(nid)
-        if event is None:
-            absent.append(nid)
-        else:
-            found[nid] = event.event_id
+    known, absent = _cached(tx, nids)
+    found = {nid: event.event_id for nid, event in known.items()}
     if absent:
         sql = "SELECT nid, event_id FROM events WHERE nid = ANY(:nids)"
         found.update(tx.rows(sql, nids=absent))

@@ -1,24 +1,14 @@
 """A homeserver on each engine."""
 
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
 from oriz_matrix.base.config.model import Config
-from tests.support.databases import Databases
-from tests.support.in_process import Homeserver, homeserver, open_config
-from tests.support.stores import ENGINES, schema_template
+from tests.support.homes import either_config as config
+from tests.support.in_process import Homeserver, homeserver
 
-
-@pytest.fixture(params=ENGINES)
-def config(request: pytest.FixtureRequest, tmp_path: Path, postgres: Databases) -> Iterator[Config]:
-    """A configuration with everything open, over an empty database."""
-    if request.param == "sqlite":
-        yield open_config(tmp_path, None)
-        return
-    with postgres.database(schema_template(postgres)) as url:
-        yield open_config(tmp_path, url)
+__all__ = ["config", "server"]
 
 
 @pytest.fixture
