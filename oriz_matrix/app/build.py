@@ -1,16 +1,14 @@
 """Config → services → application, every object constructed once, in the order in which they depend on each other."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from oriz_matrix.api import admin, client, federation, pages
 from oriz_matrix.app.reach import Reach, reach
-from oriz_matrix.base.cache import Cache
 from oriz_matrix.base.clock import Clock
 from oriz_matrix.base.config.model import Config
 from oriz_matrix.base.ids import Ids
 from oriz_matrix.base.metrics import Metrics
+from oriz_matrix.net.federation import Federation
 from oriz_matrix.protocol.identifiers import ServerName
 from oriz_matrix.protocol.signing import SigningKey
 from oriz_matrix.services import Services
@@ -53,7 +51,6 @@ from oriz_matrix.storage.dialects import Dialect
 from oriz_matrix.web import endpoint
 from oriz_matrix.web.application import Application
 from oriz_matrix.web.authentication import Gate
-from oriz_matrix.web.endpoint import Endpoint
 from oriz_matrix.web.limits import Limits
 from oriz_matrix.web.signatures import Signatures
 
@@ -74,100 +71,136 @@ class Server:
     metrics: Metrics
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Core:
+    """What most services stand on; `federation` is None where this server talks with no other."""
+
+    config: Config
+    clock: Clock
+    ids: Ids
+    server_name: ServerName
+    metrics: Metrics
+    database: Database
+    changes: Changes
+    jobs: Jobs
+    others: Reach | None
+    federation: Federation | None
+    server_keys: ServerKeys
+    sessions: Sessions
+    ignored: IgnoredUsers
+    known: Known
+    prepare: Prepare
+    append: Append
+
+
 def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: Ids) -> Server:
     """Constructs everything; nothing runs yet."""
+    core = _core(config, dialect, key, clock, ids)
+    passwords = Passwords(Hasher(config.passwords))
+    typing_notices = TypingNotices(core.database, core.changes, clock)
+    services = _services(core, passwords, typing_notices)
+    core.changes.listen(core.sessions.on_change)
+    core.jobs.register(CARRY_SETTINGS, Settings(core.database, core.changes).carry)
+    _watch(core)
+    return Server(
+        database=core.database,
+        server_keys=core.server_keys,
+        others=core.others,
+        changes=core.changes,
+        jobs=core.jobs,
+        typing_notices=typing_notices,
+        periodic=Periodic(core.database, core.changes, clock),
+        passwords=passwords,
+        application=_application(core, services),
+        metrics=core.metrics,
+    )
+
+
+def _core(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: Ids) -> _Core:
     metrics = Metrics()
     server_name = ServerName(config.server_name)
     database = Database(dialect, metrics.observe_transaction)
     changes = Changes(database, clock)
     jobs = Jobs(database, clock, ids, metrics.count_job)
     others = reach(config.federation, clock, metrics) if config.federation.enabled else None
-    server_keys = _server_keys(config, database, clock, key, others)
-    sessions = Sessions(database, clock, ids, frozenset(config.limits.rates.exempt_users))
-    changes.listen(sessions.on_change)
-    passwords = Passwords(Hasher(config.passwords))
-    creation = Creation(database, clock, sessions)
-    interactive = Interactive(database, clock, ids, {"m.login.dummy": dummy})
-    ignored = IgnoredUsers(database, changes)
     known = Known(Receivers(database, changes))
     prepare = Prepare(clock, server_name, key)
-    append = Append(database, changes, jobs, prepare, known, metrics.events_appended.inc)
-    typing_notices = TypingNotices(database, changes, clock)
-    push_rules = PushRules(database, changes, known.receivers)
-    founding = Founding(database, changes, prepare, clock, ids)
+    return _Core(
+        config=config,
+        clock=clock,
+        ids=ids,
+        server_name=server_name,
+        metrics=metrics,
+        database=database,
+        changes=changes,
+        jobs=jobs,
+        others=others,
+        federation=Federation(others.peers, server_name, key) if others else None,
+        server_keys=ServerKeys(
+            database, clock, server_name, key, others.keys if others else None, config.federation.trusted_notaries
+        ),
+        sessions=Sessions(database, clock, ids, frozenset(config.limits.rates.exempt_users)),
+        ignored=IgnoredUsers(database, changes),
+        known=known,
+        prepare=prepare,
+        append=Append(database, changes, jobs, prepare, known, metrics.events_appended.inc),
+    )
 
-    services = Services(
+
+def _services(core: _Core, passwords: Passwords, typing_notices: TypingNotices) -> Services:
+    config, database, changes, clock, ids = core.config, core.database, core.changes, core.clock, core.ids
+    append, sessions, server_name = core.append, core.sessions, core.server_name
+    creation = Creation(database, clock, sessions)
+    interactive = Interactive(database, clock, ids, {"m.login.dummy": dummy})
+    push_rules = PushRules(database, changes, core.known.receivers)
+    founding = Founding(database, changes, core.prepare, clock, ids)
+    secret = config.registration.shared_secret
+    return Services(
         account_data=AccountData(database, changes, push_rules),
         aliases=Aliases(database, append, clock, server_name),
         capabilities=Capabilities(config.rooms),
         create=Create(database, founding, config.rooms.default_version),
         filters=Filters(database),
-        history=History(database, changes, ignored, clock, config.limits.event_page),
+        history=History(database, changes, core.ignored, clock, config.limits.event_page),
         login=Login(database, passwords, sessions, server_name),
-        membership=Membership(database, append, jobs, server_name),
-        profiles=Profiles(database, jobs, append, clock),
+        membership=Membership(database, append, core.jobs, server_name),
+        profiles=Profiles(database, core.jobs, append, clock),
         push_rules=push_rules,
-        read=Read(database, ignored, clock),
+        read=Read(database, core.ignored, clock),
         receipts=Receipts(database, changes, clock),
         register=Register(creation, passwords, interactive, ids, config.registration, server_name),
         send=Send(database, append),
-        server_keys=server_keys,
+        server_keys=core.server_keys,
         sessions=sessions,
-        shared_secret=SharedSecret(
-            Nonces(database, clock, ids), creation, passwords, config.registration.shared_secret, server_name
-        ),
-        sync=Sync(database, changes, sessions, ignored, clock),
+        shared_secret=SharedSecret(Nonces(database, clock, ids), creation, passwords, secret, server_name),
+        sync=Sync(database, changes, sessions, core.ignored, clock),
         typing_notices=typing_notices,
         upgrade=Upgrade(database, append, founding),
     )
-    jobs.register(CARRY_SETTINGS, Settings(database, changes).carry)
-    _watch(metrics, changes, [*database.caches.all(), *known.caches, ignored.cache, *(others.caches if others else ())])
-    return Server(
-        database=database,
-        server_keys=server_keys,
-        others=others,
-        changes=changes,
-        jobs=jobs,
-        typing_notices=typing_notices,
-        periodic=Periodic(database, changes, clock),
-        passwords=passwords,
-        application=_application(config, _gate(config, services, clock, others), database, metrics),
-        metrics=metrics,
-    )
 
 
-def _watch(metrics: Metrics, changes: Changes, caches: Iterable[Cache[Any, Any]]) -> None:
-    metrics.watch_caches(caches)
+def _watch(core: _Core) -> None:
+    metrics, changes = core.metrics, core.changes
+    caches = [*core.database.caches.all(), *core.known.caches, core.ignored.cache]
+    metrics.watch_caches([*caches, *(core.others.caches if core.others else ())])
     metrics.sync_waiters.set_function(lambda: changes.waiting)
     metrics.settled_lag_seconds.set_function(lambda: changes.silent_seconds)
 
 
-def _server_keys(config: Config, database: Database, clock: Clock, key: SigningKey, others: Reach | None) -> ServerKeys:
-    keys = None if others is None else others.keys
-    return ServerKeys(database, clock, ServerName(config.server_name), key, keys, config.federation.trusted_notaries)
-
-
-def _gate(config: Config, services: Services, clock: Clock, others: Reach | None) -> Gate:
-    name = ServerName(config.server_name)
-    return Gate(
+def _application(core: _Core, services: Services) -> Application:
+    config = core.config
+    gate = Gate(
         services,
         services.sessions,
-        Limits(config.limits.rates.by_kind(), clock),
-        clock,
+        Limits(config.limits.rates.by_kind(), core.clock),
+        core.clock,
         token_in_query=config.sessions.query_string_tokens,
-        servers=None if others is None else Signatures(services.server_keys, others.peers.allows, name),
+        servers=Signatures(core.server_keys, core.others.peers.allows, core.server_name) if core.others else None,
     )
-
-
-def _application(config: Config, gate: Gate, database: Database, metrics: Metrics) -> Application:
-    endpoints = _endpoints(config, database, metrics)
-    return Application(endpoints, config.listeners, gate, config.limits, config.compression, metrics)
-
-
-def _endpoints(config: Config, database: Database, metrics: Metrics) -> list[Endpoint]:
-    return [
+    endpoints = [
         *endpoint.declared(*client.MODULES, *admin.MODULES),
         *(endpoint.declared(*federation.MODULES) if config.federation.enabled else ()),
-        *pages.operations(metrics, database.is_reachable),
+        *pages.operations(core.metrics, core.database.is_reachable),
         *(pages.well_known(config.public_base_url) if config.public_base_url else ()),
     ]
+    return Application(endpoints, config.listeners, gate, config.limits, config.compression, core.metrics)

@@ -18,7 +18,7 @@ Extremity = tuple[EventId, int]
 
 
 class Room(NamedTuple):
-    """The room row."""
+    """The room row; `elsewhere` counts those joined who are users of other servers."""
 
     nid: RoomNid
     current: StateAt
@@ -27,6 +27,12 @@ class Room(NamedTuple):
     joined: int
     invited: int
     unread: int
+    elsewhere: int
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether users of this server and of others are in it."""
+        return 0 < self.elsewhere < self.joined
 
 
 def create(tx: Transaction, room_id: RoomId, version: RoomVersion) -> Room:
@@ -39,7 +45,7 @@ def create(tx: Transaction, room_id: RoomId, version: RoomVersion) -> Room:
     branch = BranchNid(tx.value("INSERT INTO state_branches (room) VALUES (:room) RETURNING nid", room=nid))
     tx.run("UPDATE rooms SET branch = :branch WHERE nid = :room", branch=branch, room=nid)
     tx.run("INSERT INTO room_trunks (room, since, branch) VALUES (:room, 0, :branch)", room=nid, branch=branch)
-    return Room(nid, StateAt(branch, Position(0)), Position(0), [], 0, 0, 0)
+    return Room(nid, StateAt(branch, Position(0)), Position(0), [], 0, 0, 0, 0)
 
 
 def publish(tx: Transaction, nid: RoomNid) -> None:
@@ -84,7 +90,8 @@ def _learn(tx: Transaction, row: tuple[RoomNid, RoomId, str]) -> RoomName:
 def get(tx: Transaction, nids: Sequence[RoomNid]) -> dict[RoomNid, Room]:
     """Room rows as they are now."""
     sql = """
-        SELECT nid, branch, state_at, latest, extremities, joined, invited, unread FROM rooms WHERE nid = ANY(:nids)
+        SELECT nid, branch, state_at, latest, extremities, joined, invited, unread, elsewhere
+        FROM rooms WHERE nid = ANY(:nids)
     """
     return {row[0]: from_row(row) for row in tx.rows(sql, nids=nids)}
 
@@ -92,7 +99,7 @@ def get(tx: Transaction, nids: Sequence[RoomNid]) -> dict[RoomNid, Room]:
 def hold(tx: Transaction, nid: RoomNid, seen: StateAt) -> Room:
     """Holds the room row until the transaction ends. Raises RoomMoved when the current state is another by now."""
     sql = """
-        SELECT nid, branch, state_at, latest, extremities, joined, invited, unread FROM rooms
+        SELECT nid, branch, state_at, latest, extremities, joined, invited, unread, elsewhere FROM rooms
         WHERE nid = :nid AND branch = :branch AND state_at = :state_at FOR UPDATE
     """
     row = tx.one(sql, nid=nid, branch=seen.branch, state_at=seen.position)
@@ -112,7 +119,7 @@ def save(tx: Transaction, room: Room) -> None:
     """Writes the whole row back; the caller holds it."""
     sql = """
         UPDATE rooms SET branch = :branch, state_at = :state_at, latest = :latest, extremities = :extremities,
-            joined = :joined, invited = :invited, unread = :unread
+            joined = :joined, invited = :invited, unread = :unread, elsewhere = :elsewhere
         WHERE nid = :nid
     """
     tx.run(
@@ -125,6 +132,7 @@ def save(tx: Transaction, room: Room) -> None:
         joined=room.joined,
         invited=room.invited,
         unread=room.unread,
+        elsewhere=room.elsewhere,
     )
 
 
@@ -133,8 +141,8 @@ def to_text(extremities: Sequence[Extremity]) -> str:
     return msgspec.json.encode(extremities).decode()
 
 
-def from_row(row: tuple[RoomNid, BranchNid, Position, Position, str, int, int, int]) -> Room:
+def from_row(row: tuple[RoomNid, BranchNid, Position, Position, str, int, int, int, int]) -> Room:
     """The room of a row's columns, in the order of the queries above."""
-    nid, branch, state_at, latest, extremities, joined, invited, unread = row
+    nid, branch, state_at, latest, extremities, joined, invited, unread, elsewhere = row
     ends = msgspec.json.decode(extremities, type=list[tuple[EventId, int]])
-    return Room(nid, StateAt(branch, state_at), latest, ends, joined, invited, unread)
+    return Room(nid, StateAt(branch, state_at), latest, ends, joined, invited, unread, elsewhere)

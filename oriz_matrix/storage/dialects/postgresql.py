@@ -76,6 +76,8 @@ MESSAGE: LiteralString = f"""
         INSERT INTO transaction_ids (device, endpoint, txn_id, event)
         SELECT CAST(:device AS BIGINT), CAST(:endpoint AS TEXT), CAST(:txn_id AS TEXT), position
         FROM drawn WHERE CAST(:device AS BIGINT) IS NOT NULL
+    ), sent AS (
+        INSERT INTO outbox (destination, event) SELECT server, position FROM drawn, room_servers WHERE room = :room
     )
     UPDATE rooms SET latest = drawn.position, unread = held.unread + CAST(:notifies AS BIGINT),
         extremities = CAST(COALESCE((
@@ -84,7 +86,7 @@ MESSAGE: LiteralString = f"""
         ), '[]') || CAST(:own AS JSONB) AS TEXT)
     FROM held, drawn WHERE rooms.nid = held.nid
     RETURNING rooms.nid, rooms.branch, rooms.state_at, rooms.latest, rooms.extremities, rooms.joined, rooms.invited,
-        rooms.unread
+        rooms.unread, rooms.elsewhere
 """  # noqa: S608
 
 SIZES = """

@@ -12,6 +12,7 @@ CREATE TABLE rooms (
     extremities TEXT NOT NULL,       -- JSON: [[event id, depth], ...], the ends of the event graph
     joined BIGINT NOT NULL DEFAULT 0,
     invited BIGINT NOT NULL DEFAULT 0,
+    elsewhere BIGINT NOT NULL DEFAULT 0, -- of those joined, the users of other servers
     unread BIGINT NOT NULL DEFAULT 0, -- events of the main timeline so far that notify by the default rules
     published BOOLEAN NOT NULL DEFAULT FALSE -- in the room directory
 );
