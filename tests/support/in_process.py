@@ -63,6 +63,10 @@ class Homeserver:
         async with self.http.request(method, full, data=data, headers=headers) as response:
             return Answer(response.status, msgspec.json.decode(await response.read()))
 
+    async def has_waiters(self) -> bool:
+        """Whether a sync waits for news."""
+        return self.server.changes.waiting > 0
+
     async def person(self, name: str, password: str = "a good password", **more: Any) -> Person:
         """Make a user, by shared secret."""
         nonce = (await self.ask("GET", REGISTER_BY_SECRET)).body["nonce"]
