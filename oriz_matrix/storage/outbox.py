@@ -3,7 +3,7 @@
 A destination's rows are deleted when it has taken them. Between two of them the order is that of writing.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,20 +25,19 @@ class Edu(NamedTuple):
     content: dict[str, Any]
 
 
-def add_events(tx: Transaction, room: RoomNid, events: Sequence[EventNid], but: Collection[ServerName] = ()) -> None:
-    """Sends events to all other servers in a room, but for some."""
+def add_event(
+    tx: Transaction, room: RoomNid, event: EventNid, but: ServerName | None = None, also: ServerName | None = None
+) -> None:
+    """Sends an event to all other servers in a room, but for one, and to one more, of whose user it tells."""
     sql = """
         INSERT INTO outbox (destination, event)
-        SELECT server, value FROM room_servers CROSS JOIN EACH(:events) WHERE room = :room AND NOT server = ANY(:but)
+        SELECT server, CAST(:event AS BIGINT) FROM room_servers WHERE room = :room AND server <> :but
         ON CONFLICT DO NOTHING
     """
-    tx.run(sql, room=room, events=list(events), but=list(but))
-
-
-def add_event_to(tx: Transaction, servers: Iterable[ServerName], event: EventNid) -> None:
-    """Sends an event to servers by name."""
-    sql = "INSERT INTO outbox (destination, event) VALUES (:server, :event) ON CONFLICT DO NOTHING"
-    tx.many(sql, [{"server": server, "event": event} for server in servers])
+    tx.run(sql, room=room, event=event, but=but or "")
+    if also is not None and also != but:
+        one = "INSERT INTO outbox (destination, event) VALUES (:also, :event) ON CONFLICT DO NOTHING"
+        tx.run(one, also=also, event=event)
 
 
 def add_edus(tx: Transaction, servers: Iterable[ServerName], edus: Sequence[Edu]) -> None:

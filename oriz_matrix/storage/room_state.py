@@ -5,7 +5,7 @@ had an event from `since` to before `until`. A side branch holds only what diffe
 fork of a fork copies its parent's differences, so every read is two indexed ranges and never a recursion.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from oriz_matrix.storage.caches import Branch, StateAt
@@ -107,6 +107,11 @@ def get(tx: Transaction, state: StateAt, keys: Sequence[StateKeyNid]) -> State:
     return {key: event for key, event in found.items() if event is not None}
 
 
+def open_entries(tx: Transaction, trunk: StateAt, keys: Sequence[StateKeyNid]) -> dict[StateKeyNid, EventNid | None]:
+    """What stands at a trunk's head under some keys; None where a key is absent that was there before."""
+    return _entries(tx, trunk, keys) if keys else {}
+
+
 class Changes:
     """Changes of the state on one branch, at its head, gathered and then written together."""
 
@@ -149,18 +154,40 @@ class Changes:
         tx.many(insert, [*self._done, *self._opened.values()])
 
 
-def fork(tx: Transaction, room: RoomNid, state: StateAt) -> BranchNid:
-    """A side branch that starts at `state`; what is put on it holds there alone."""
+class Fork(NamedTuple):
+    """A state that is not stored: another one, but for what it has under some keys; None where it has nothing."""
+
+    base: StateAt
+    changes: Mapping[StateKeyNid, EventNid | None]
+
+
+def fork(tx: Transaction, room: RoomNid, state: StateAt, but: Mapping[StateKeyNid, EventNid | None] = {}) -> BranchNid:
+    """A side branch that starts at `state`, but for some keys; what is put on it holds there alone."""
     parent = _parent(tx, state.branch)
     base = parent or state
     sql = "INSERT INTO state_branches (room, parent, parent_at) VALUES (:room, :parent, :parent_at) RETURNING nid"
     branch = BranchNid(tx.value(sql, room=room, parent=base.branch, parent_at=base.position))
-    if parent:
-        copied = Changes(branch)
-        for key, event in _own(tx, state).items():
-            copied.put(key, event, Position(0), replaces=False)
-        copied.write(tx)
+    copied = Changes(branch)
+    for key, event in {**(_own(tx, state) if parent else {}), **but}.items():
+        copied.put(key, event, Position(0), replaces=False)
+    copied.write(tx)
     return branch
+
+
+def extend(tx: Transaction, room: RoomNid, state: StateAt) -> BranchNid:
+    """A side branch on which the next change after `state` can be put: its own where it has none yet, or a new one."""
+    newest = "SELECT max(since) FROM state_entries WHERE branch = :branch"
+    if _parent(tx, state.branch) and (tx.value(newest, branch=state.branch) or 0) <= state.position:
+        return state.branch
+    return fork(tx, room, state)
+
+
+def pick(tx: Transaction, state: StateAt | Fork, keys: Sequence[StateKeyNid]) -> State:
+    """Some keys of a state, stored or not; those that are absent are left out."""
+    if isinstance(state, StateAt):
+        return get(tx, state, keys)
+    found = get(tx, state.base, [key for key in keys if key not in state.changes])
+    return found | {key: event for key in keys if (event := state.changes.get(key)) is not None}
 
 
 def changes(tx: Transaction, branch: BranchNid, after: Position, upto: Position) -> dict[StateKeyNid, EventNid | None]:

@@ -1,6 +1,6 @@
 """The room row: version, ends of the event graph, where the current state stands, counts. Rewritten by each append."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -108,9 +108,9 @@ def hold(tx: Transaction, nid: RoomNid, seen: StateAt) -> Room:
     return from_row(row)
 
 
-def with_event(room: Room, event: Event) -> Room:
-    """The room with an event at the end of its graph."""
-    behind = set(event.prev_event_ids)
+def with_event(room: Room, event: Event, behind: Iterable[EventId] = ()) -> Room:
+    """The room with an event at the end of its graph; `behind` are ends that it follows beside its previous events."""
+    behind = {*event.prev_event_ids, *behind}
     rest = [end for end in room.extremities if end[0] not in behind]
     return room._replace(extremities=[*rest, (event.event_id, event.depth)])
 

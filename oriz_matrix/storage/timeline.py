@@ -65,6 +65,11 @@ def add(tx: Transaction, entries: Sequence[Entry], bodies: Mapping[EventNid, Eve
     tx.many(sql, [{**entry._asdict(), "ts": moment(bodies[entry.event])} for entry in entries])
 
 
+def lift(tx: Transaction, event: EventNid) -> None:
+    """Forgets what was thought of an event that stood outside the timeline, because it gets a place in it."""
+    tx.run("DELETE FROM event_status WHERE event = :event AND position IS NULL", event=event)
+
+
 def moment(event: Event) -> int:
     """When an event was sent, as far as a column holds it; what is beyond is nobody's real clock."""
     return max(0, min(event.origin_server_ts, LATEST))

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 from oriz_matrix.protocol.identifiers import RoomId, UserId
 from oriz_matrix.storage import append, rooms
-from oriz_matrix.storage.append import NewEvent
 from oriz_matrix.storage.caches import Caches
 from oriz_matrix.storage.dialects import Dialect, Session
+from oriz_matrix.storage.new_events import NewEvent
 from oriz_matrix.storage.transaction import Transaction
 from tests.storage.talk import MEMBER, VERSION, event, member
 

@@ -10,13 +10,13 @@ import time
 from pathlib import Path
 
 from oriz_matrix.storage import append, interning, notices, rooms
-from oriz_matrix.storage.append import NewEvent
 from oriz_matrix.storage.caches import Caches
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.dialects import Dialect, postgresql
 from oriz_matrix.storage.dialects.postgresql import Postgres
 from oriz_matrix.storage.dialects.sqlite import Sqlite
 from oriz_matrix.storage.errors import RoomMoved
+from oriz_matrix.storage.new_events import NewEvent
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import RoomNid
 from tests.storage.talk import ALICE, event

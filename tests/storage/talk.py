@@ -8,8 +8,8 @@ from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import EventId, RoomId, UserId
 from oriz_matrix.protocol.room_versions import ROOM_VERSIONS
 from oriz_matrix.storage import append, events, rooms
-from oriz_matrix.storage.append import NewEvent
 from oriz_matrix.storage.database import Database
+from oriz_matrix.storage.new_events import NewEvent
 from oriz_matrix.storage.rooms import Room
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import EventNid, Position, RoomNid

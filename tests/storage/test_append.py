@@ -22,12 +22,12 @@ from oriz_matrix.storage import (
     unread,
 )
 from oriz_matrix.storage.accounts import NewAccount
-from oriz_matrix.storage.append import NewEvent
 from oriz_matrix.storage.caches import Caches, StateAt
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.dialects.postgresql import Postgres
 from oriz_matrix.storage.errors import Duplicate, RoomMoved
 from oriz_matrix.storage.jobs import JobRequest, Lease
+from oriz_matrix.storage.new_events import NewEvent
 from oriz_matrix.storage.reckoning import Count
 from oriz_matrix.storage.sessions import NewSession
 from oriz_matrix.storage.transaction import Transaction

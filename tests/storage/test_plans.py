@@ -13,11 +13,11 @@ import pytest
 
 from oriz_matrix.base.config.model import Config
 from oriz_matrix.storage import append, interning, membership, resolution, room_state, rooms, timeline
-from oriz_matrix.storage.append import NewEvent
 from oriz_matrix.storage.caches import Caches, StateAt
 from oriz_matrix.storage.dialects import Dialect, Session
 from oriz_matrix.storage.dialects.postgresql import Postgres
 from oriz_matrix.storage.dialects.sqlite import Sqlite, SqliteConnection
+from oriz_matrix.storage.new_events import NewEvent
 from oriz_matrix.storage.transaction import Transaction
 from tests.storage import recording, seeding
 from tests.storage.recording import Recording, recorded, whole_reads

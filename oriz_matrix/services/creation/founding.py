@@ -12,9 +12,9 @@ from oriz_matrix.services.changes import Changes
 from oriz_matrix.services.rooms import unread
 from oriz_matrix.services.rooms.prepare import Draft, Prepare
 from oriz_matrix.storage import append, rooms
-from oriz_matrix.storage.append import NewEvent
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.errors import Duplicate
+from oriz_matrix.storage.new_events import NewEvent
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import RoomNid
 

@@ -25,9 +25,9 @@ from oriz_matrix.services.rooms.known import Known
 from oriz_matrix.services.rooms.prepare import Draft, Prepare
 from oriz_matrix.services.rooms.snapshot import Snapshot, needed_keys, snapshot, unchanged
 from oriz_matrix.storage import append, rooms
-from oriz_matrix.storage.append import NewEvent
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.errors import Duplicate, RoomMoved
+from oriz_matrix.storage.new_events import NewEvent
 
 RACES = 10
 TOGETHER = 32

@@ -14,8 +14,8 @@ from oriz_matrix.protocol.identifiers import RoomId
 from oriz_matrix.protocol.room_versions import RoomVersion
 from oriz_matrix.services.rooms.receivers import Receiver, Receivers
 from oriz_matrix.services.rooms.snapshot import Snapshot
-from oriz_matrix.storage.append import NewEvent
 from oriz_matrix.storage.caches import RoomName
+from oriz_matrix.storage.new_events import NewEvent
 from oriz_matrix.storage.rooms import Room
 from oriz_matrix.storage.types import Position
 

@@ -12,8 +12,9 @@ from oriz_matrix.protocol.identifiers import ServerName, UserId, domain_of, is_u
 from oriz_matrix.protocol.push.conditions import RoomContext
 from oriz_matrix.protocol.push.evaluate import Outcome, outcomes_by_default
 from oriz_matrix.services.rooms.receivers import Receiver
-from oriz_matrix.storage.append import NewEvent, Verdict
+from oriz_matrix.storage.new_events import NewEvent, Verdict
 
+MEMBER = "m.room.member"
 MAX_MENTIONS = 100
 """Rows that the mentions in one event may cost."""
 
@@ -47,7 +48,16 @@ def weigh(
         mentions=mentioned[:MAX_MENTIONS],
         mentions_all=outcomes.everyone.highlight,
         verdicts=verdicts,
+        server=member_server(event, server_name),
     )
+
+
+def member_server(event: Event, server_name: ServerName) -> ServerName | None:
+    """The other server whose user's membership an event is, if it is one."""
+    if event.type != MEMBER or not is_user_id(event.key[1]):
+        return None
+    server = domain_of(event.key[1])
+    return None if server == server_name else server
 
 
 def _differs(outcome: Outcome, everyone: Outcome, receiver: Receiver) -> bool:

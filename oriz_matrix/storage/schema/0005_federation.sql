@@ -41,6 +41,8 @@ CREATE TABLE incoming (
     UNIQUE (room, event_id)
 );
 
+CREATE INDEX incoming_in_order ON incoming (room, nid);
+
 -- Where a room's log has a hole just before a position: what stood there is known to others only. Events that are
 -- fetched into it get the next lower `back`.
 CREATE TABLE gaps (

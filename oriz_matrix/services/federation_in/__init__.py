@@ -1,0 +1,1 @@
+"""What comes in from other servers: transactions, and the events in them on their way into rooms."""

@@ -1,0 +1,74 @@
+"""What other servers have sent: transactions that were taken in, and events that wait to be judged, room by room."""
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from oriz_matrix.protocol.events import Event
+from oriz_matrix.protocol.identifiers import EventId, RoomId, ServerName
+from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.types import RoomNid
+
+
+class Waiting(NamedTuple):
+    """An event that waits: its PDU as canonical JSON, and who sent it here, when (milliseconds)."""
+
+    event_id: EventId
+    origin: ServerName
+    body: bytes
+    received_at: int
+
+
+def answer(tx: Transaction, origin: ServerName, txn_id: str) -> bytes | None:
+    """What was answered to a transaction; None when it was not taken yet."""
+    sql = "SELECT answer FROM taken_transactions WHERE origin = :origin AND txn_id = :txn_id"
+    found = tx.value(sql, origin=origin, txn_id=txn_id)
+    return None if found is None else bytes(found)
+
+
+def take(tx: Transaction, origin: ServerName, txn_id: str, answer: bytes, now_ms: int) -> None:
+    """Notes what is answered to a transaction. Raises Duplicate when it was taken already."""
+    sql = """
+        INSERT INTO taken_transactions (origin, txn_id, answer, taken_at) VALUES (:origin, :txn_id, :answer, :now_ms)
+    """
+    tx.run(sql, origin=origin, txn_id=txn_id, answer=answer, now_ms=now_ms)
+
+
+def forget_transactions(tx: Transaction, before_ms: int) -> None:
+    """Forgets what was answered before a moment: whoever has not heard of it by then has given up."""
+    tx.run("DELETE FROM taken_transactions WHERE taken_at < :before_ms", before_ms=before_ms)
+
+
+def put(tx: Transaction, room: RoomNid, events: Sequence[Event], origin: ServerName, now_ms: int) -> None:
+    """Keeps events of a room to be judged; one that waits already stays where it is."""
+    sql = """
+        INSERT INTO incoming (room, origin, event_id, body, received_at)
+        VALUES (:room, :origin, :event_id, :body, :now_ms) ON CONFLICT (room, event_id) DO NOTHING
+    """
+    rows = [
+        {"room": room, "origin": origin, "event_id": event.event_id, "body": event.encoded, "now_ms": now_ms}
+        for event in events
+    ]
+    tx.many(sql, rows)
+
+
+def waiting(tx: Transaction, room: RoomNid, but: Collection[EventId], limit: int) -> list[Waiting]:
+    """The events of a room that have waited longest, but for some."""
+    sql = """
+        SELECT event_id, origin, body, received_at FROM incoming
+        WHERE room = :room AND NOT event_id = ANY(:but) ORDER BY nid LIMIT :limit
+    """
+    rows = tx.rows(sql, room=room, but=list(but), limit=limit)
+    return [Waiting(event_id, origin, bytes(body), received_at) for event_id, origin, body, received_at in rows]
+
+
+def done(tx: Transaction, room: RoomNid, event_ids: Collection[EventId]) -> None:
+    """These events wait no longer."""
+    sql = "DELETE FROM incoming WHERE room = :room AND event_id = ANY(:event_ids)"
+    if event_ids:
+        tx.run(sql, room=room, event_ids=list(event_ids))
+
+
+def rooms(tx: Transaction) -> list[RoomId]:
+    """The rooms in which events wait."""
+    sql = "SELECT room_id FROM rooms WHERE nid IN (SELECT DISTINCT room FROM incoming)"
+    return [room_id for (room_id,) in tx.rows(sql)]
