@@ -39,14 +39,3 @@ def save(tx: Transaction, threads: Sequence[Thread]) -> None:
     """Writes down how far threads have come."""
     sql = "UPDATE threads SET latest = :latest, unread = :unread WHERE nid = :nid"
     tx.many(sql, [{"nid": each.nid, "latest": each.latest, "unread": each.unread} for each in threads])
-
-
-def active(tx: Transaction, after: Sequence[tuple[RoomNid, Position]]) -> dict[RoomNid, list[Thread]]:
-    """By room, the threads that have events after the position that goes with the room."""
-    sql = """
-        SELECT nid, room, root, latest, unread FROM PAIRS(:after) JOIN threads ON room = first AND latest > second
-    """
-    found: dict[RoomNid, list[Thread]] = {}
-    for row in tx.rows(sql, after=after):
-        found.setdefault(row[1], []).append(Thread(*row))
-    return found

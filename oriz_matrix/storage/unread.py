@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from oriz_matrix.protocol.identifiers import EventId
-from oriz_matrix.storage import threads
 from oriz_matrix.storage.push_modes import MUTED, OWN
 from oriz_matrix.storage.reckoning import Count, Gone, Line, Mode, Told, Unread
 from oriz_matrix.storage.rooms import Room
@@ -63,10 +62,8 @@ def counts(
     if not readers:
         return {}
     read = _read(tx, list(readers), upto)
-    lowest = _lowest(read)
-    told = _told(tx, {EVERYBODY, *(user for _, user in readers)}, lowest, upto)
-    gone = _gone(tx, sorted(set().union(*readers.values())), lowest, upto)
-    active = threads.active(tx, lowest)
+    told, gone, active = _news(tx, {EVERYBODY, *(user for _, user in readers)}, _lowest(read), upto)
+    _add_ignored(tx, gone, sorted(set().union(*readers.values())), _lowest(read), upto)
     if active:
         _read_threads(tx, read, [thread.root for each in active.values() for thread in each])
     unread = {reader: _unread(reader[0], read[reader], active.get(reader[0], []), upto) for reader in readers}
@@ -122,43 +119,57 @@ def _lowest(read: Mapping[Reader, _Read]) -> list[tuple[RoomNid, Position]]:
     return list(found.items())
 
 
-def _told(
+_Told = defaultdict[Reader, dict[Position, Told]]
+"""What events say to users, by their positions."""
+_Gone = defaultdict[RoomNid, list[Gone]]
+"""By room, the events that the counts hold and that were redacted, or come from somebody who is ignored."""
+
+
+def _news(
     tx: Transaction, users: Iterable[UserNid], after: Sequence[tuple[RoomNid, Position]], upto: Position
-) -> defaultdict[Reader, dict[Position, Told]]:
-    """What events say to these users, by their positions."""
+) -> tuple[_Told, _Gone, dict[RoomNid, list[Thread]]]:
+    """What came after these positions of rooms: what it says to the users, what was redacted, the threads it is in."""
     sql = """
-        SELECT m.room, m.user_nid, m.position, s.thread, s.sender, m.notifies, m.highlights, m.counted
+        SELECT m.room, m.user_nid, m.position, s.thread, s.sender, m.notifies, m.highlights, m.counted, NULL
         FROM PAIRS(:after) JOIN mentions m
             ON m.user_nid = ANY(:users) AND m.room = first AND m.position > second AND m.position <= :upto
         JOIN event_status s ON s.event = m.event
         WHERE s.redacted_by IS NULL OR s.redacted_by > :upto
-    """
-    found: defaultdict[Reader, dict[Position, Told]] = defaultdict(dict)
-    for room, user, position, *rest in tx.rows(sql, after=after, users=list(users), upto=upto):
-        found[room, user][position] = Told(position, *rest)
-    return found
-
-
-def _gone(
-    tx: Transaction, ignored: Sequence[UserNid], after: Sequence[tuple[RoomNid, Position]], upto: Position
-) -> defaultdict[RoomNid, list[Gone]]:
-    """By room, the events that the counts hold and that were redacted, or come from somebody who is ignored."""
-    redacted = """
-        SELECT s.room, s.position, s.thread, NULL FROM PAIRS(:after) JOIN event_status s
+        UNION ALL SELECT s.room, NULL, s.position, s.thread, NULL, NULL, NULL, NULL, NULL
+        FROM PAIRS(:after) JOIN event_status s
             ON s.room = first AND s.position > second AND s.position <= :upto
         WHERE s.redacted_by <= :upto AND s.notifies
+        UNION ALL SELECT t.room, NULL, t.latest, t.nid, t.unread, NULL, NULL, NULL, t.root
+        FROM PAIRS(:after) JOIN threads t ON t.room = first AND t.latest > second
     """
-    of_ignored = """
+    told: _Told = defaultdict(dict)
+    gone: _Gone = defaultdict(list)
+    active: dict[RoomNid, list[Thread]] = {}
+    for room, user, position, thread, number, *flags, root in tx.rows(sql, after=after, users=list(users), upto=upto):
+        if root is not None:
+            active.setdefault(room, []).append(Thread(thread, room, root, position, number))
+        elif user is None:
+            gone[room].append(Gone(position, thread, None))
+        else:
+            told[room, user][position] = Told(position, thread, number, *flags)
+    return told, gone, active
+
+
+def _add_ignored(
+    tx: Transaction,
+    gone: _Gone,
+    ignored: Sequence[UserNid],
+    after: Sequence[tuple[RoomNid, Position]],
+    upto: Position,
+) -> None:
+    """Adds the events that the counts hold and that come from users whom somebody ignores."""
+    sql = """
         SELECT s.room, s.position, s.thread, s.sender FROM PAIRS(:after) JOIN event_status s
             ON s.room = first AND s.sender = ANY(:ignored) AND s.position > second AND s.position <= :upto
         WHERE s.notifies
     """
-    rows = tx.rows(redacted, after=after, upto=upto)
-    rows += tx.rows(of_ignored, after=after, upto=upto, ignored=ignored) if ignored else []
-    found: defaultdict[RoomNid, list[Gone]] = defaultdict(list)
-    for room, *rest in rows:
-        found[room].append(Gone(*rest))
-    return found
+    for room, *rest in tx.rows(sql, after=after, upto=upto, ignored=ignored) if ignored else ():
+        gone[room].append(Gone(*rest))
 
 
 def _read_threads(tx: Transaction, read: Mapping[Reader, _Read], roots: Sequence[EventId]) -> None:

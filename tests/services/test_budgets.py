@@ -65,9 +65,9 @@ NOTHING_NEW: Budgets = {
 }
 WOKEN: Budgets = {
     # A message, and the long-poll that it wakes: the settled position before it waits, and then with the changes up to
-    # there (2); the room's row, the timeline, the state that changed (3); the counts of unread (3).
-    "sqlite": Budget(MESSAGE["sqlite"].statements + 9, 1),
-    "postgres": Budget(MESSAGE["postgres"].statements + 9, 1),
+    # there (2); the room's row and the timeline (2), but no state where none changed; the counts of unread (2).
+    "sqlite": Budget(MESSAGE["sqlite"].statements + 6, 1),
+    "postgres": Budget(MESSAGE["postgres"].statements + 6, 1),
 }
 MORE_WAITERS = 1
 """What five more who wait in the same room may add: one look at the settled position, when they come."""
@@ -82,9 +82,9 @@ FIRST_SYNC: Budgets = {
     # With one room that has a name: the settled position, the room's row; what may be seen (2), the timeline and its
     # redactions (2); the state, and what of it the timeline tells (2); whether it has a name, for the summary (2); the
     # places of the state events, the transaction ids (2); push rules, receipts, who types, account data (4); the counts
-    # of unread (3).
-    "sqlite": Budget(19, 0),
-    "postgres": Budget(19, 0),
+    # of unread (2).
+    "sqlite": Budget(17, 0),
+    "postgres": Budget(17, 0),
 }
 BYTES_OF_ONE_MESSAGE = 650
 """Of a sync: 210 are the event, the rest is the room with its sections and counts, and the tokens."""

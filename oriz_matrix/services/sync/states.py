@@ -35,6 +35,10 @@ class _Room(NamedTuple):
         """The events of the timeline from which the client takes state."""
         return {entry.event for entry in self.entries if entry.position > self.start.position}
 
+    def changed_after(self, position: Position) -> bool:
+        """Whether the room's current state is newer than that."""
+        return self.room.room.current.position > position
+
 
 def states(
     tx: Transaction, window: Window, upto: Position, rooms: Sequence[tuple[SyncRoom, Sequence[Entry]]]
@@ -44,7 +48,7 @@ def states(
     lazy = window.filter.room.state.lazy_load_members
     fresh = [one.start for one in found if one.room.fresh]
     whole = room_state.at_each(tx, fresh, MEMBER if lazy else "") if fresh else {}
-    after = [_known(window, one) for one in found if one.told]
+    after = [known for one in found if one.told and one.changed_after((known := _known(window, one)).position)]
     later = room_state.changes_each(tx, after, upto) if after else {}
     chosen = [_one(tx, window, one, whole.get(one.start.branch), later.get(one.start.branch, {})) for one in found]
     _summarise(
@@ -73,7 +77,7 @@ def _one(tx: Transaction, window: Window, one: _Room, whole: State | None, later
     trunk, start = one.start
     if whole is not None:
         found = whole
-    elif start > window.after:
+    elif start > window.after and one.changed_after(window.after):
         found = _present(room_state.changes(tx, trunk, window.after, start))
     else:
         found = {}
