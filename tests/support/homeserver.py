@@ -4,6 +4,7 @@ The people themselves are in `people`; the names that tests need are handed on f
 """
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -32,11 +33,12 @@ class Home:
     def __init__(self, config: Config, clock: Clock | None = None) -> None:
         self.config = config
         self._clock = clock
+        self._source = random.Random(7)
         self._stack = AsyncExitStack()
         self.server: Homeserver
 
     async def __aenter__(self) -> "Home":
-        self.server = await self._stack.enter_async_context(homeserver(self.config, self._clock))
+        self.server = await self._stack.enter_async_context(homeserver(self.config, self._clock, self._source))
         return self
 
     async def __aexit__(self, *_: object) -> None:

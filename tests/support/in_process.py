@@ -100,10 +100,12 @@ def open_config(folder: Path, database_url: str | None) -> Config:
 
 
 @asynccontextmanager
-async def homeserver(config: Config, clock: Clock | None = None) -> AsyncIterator[Homeserver]:
-    """Run a homeserver with this configuration."""
+async def homeserver(
+    config: Config, clock: Clock | None = None, source: random.Random | None = None
+) -> AsyncIterator[Homeserver]:
+    """Run a homeserver with this configuration; one that starts again needs the `source` of its ids to go on."""
     clock = clock or Clock()
-    ids = Ids(random.Random(7))
+    ids = Ids(source or random.Random(7))
     dialect = await asyncio.to_thread(open_dialect, config, clock)
     server = build(config, dialect, own_key(config, ids), clock, ids)
     await start(server)
