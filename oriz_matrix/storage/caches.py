@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from oriz_matrix.base.cache import Cache
+from oriz_matrix.protocol.acl import ServerAcl
 from oriz_matrix.protocol.events import Event, StateKey
 from oriz_matrix.protocol.identifiers import EventId, RoomId
 from oriz_matrix.protocol.room_versions import RoomVersion
@@ -43,6 +44,7 @@ class Caches:
         self.branches: Cache[BranchNid, Branch] = Cache("branches", names)
         self.event_nids: Cache[EventId, EventNid] = Cache("event_nids", events)
         self.events: Cache[EventNid, Event] = Cache("events", events)
+        self.server_acls: Cache[EventNid, ServerAcl] = Cache("server_acls", 1_000)
 
     def all(self) -> list[Cache[Any, Any]]:
         """Every cache, for the metrics."""
