@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from oriz_matrix.protocol.identifiers import UserId
-from oriz_matrix.storage import interning, migrate, notices
+from oriz_matrix.storage import interning, migrate, notices, recent
 from oriz_matrix.storage.caches import Caches
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.dialects import Dialect
@@ -20,6 +20,7 @@ from oriz_matrix.storage.dialects.postgresql import Postgres
 from oriz_matrix.storage.dialects.sqlite import Sqlite
 from oriz_matrix.storage.errors import DatabaseUnavailable, Duplicate
 from oriz_matrix.storage.transaction import Transaction, single
+from oriz_matrix.storage.types import Position
 from tests.storage.talk import ALICE, new_room
 from tests.storage.test_interning import place_of
 from tests.support.databases import Databases
@@ -314,6 +315,21 @@ async def test_what_cannot_have_happened_is_done_again(postgres: Databases) -> N
             assert await database.read(channels) == ["n2"]
             assert await database.read(interning.find_user, UserId("@u1:example.org")) is None
             assert dialect.caches.user_nids.get("@u1:example.org") is None
+
+
+async def test_a_read_is_done_again_whatever_its_connection_did_before(postgres: Databases) -> None:
+    @single
+    def count(tx: Transaction) -> int:
+        return len(channels(tx))
+
+    with new_dialect("postgres", Path(), postgres) as dialect, psycopg.connect(postgres.server()) as other:
+        async with running(dialect) as database:
+            name = await database.read(lambda tx: tx.value("SELECT current_database()"))
+            for number in range(3):
+                await asyncio.gather(*(database.write(notices.leave, "fine") for _ in range(6)))
+                other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+                reads = [database.read(count), database.read_settled(recent.changes, Position(0)), database.read(count)]
+                assert (await asyncio.gather(*reads))[0] == 6 * (number + 1)
 
 
 async def test_all_connections_may_be_ended_at_any_time(postgres: Databases) -> None:

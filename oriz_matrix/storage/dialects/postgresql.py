@@ -194,12 +194,11 @@ class PostgresConnection:
     @contextmanager
     def begun(self, begin: bytes) -> Iterator[None]:
         """Runs `begin`, then COMMIT, or ROLLBACK when what is inside fails."""
-        self.in_doubt = False
         self._cursor.execute(begin)
         try:
             with ExitStack() as self._end:
                 yield
-                self.in_doubt = True
+                self.in_doubt = begin != READ
                 self._cursor.execute(b"COMMIT")
         except BaseException:
             with suppress(psycopg.Error):
@@ -306,6 +305,7 @@ class Postgres:
         """Again after a conflict, and where the connection was gone before COMMIT was sent."""
         for attempt in range(ATTEMPTS):
             connection = self._connection()
+            connection.in_doubt = False
             try:
                 return run(connection)
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
