@@ -188,8 +188,8 @@ class User:
 
     async def request(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
         """One request below /_matrix/client; the JSON of its answer. Raises Refused."""
-        wanted = {name.rstrip("_"): _text(value) for name, value in query.items() if value is not None}
-        target = f"{path}?{urlencode(wanted)}" if wanted else path
+        wanted = {name.rstrip("_"): _texts(value) for name, value in query.items() if value is not None}
+        target = f"{path}?{urlencode(wanted, doseq=True)}" if wanted else path
         answer = await self.server.ask(method, target, body, by=self.token)
         if answer.status != 200:
             raise Refused(answer)
@@ -200,9 +200,9 @@ class User:
         answer = await self.request("POST", "/v3/createRoom", body)
         return str(answer["room_id"])
 
-    async def join(self, room: str, **body: Any) -> str:
-        """Joins by id or alias."""
-        answer = await self.request("POST", f"/v3/join/{_segment(room)}", body)
+    async def join(self, room: str, via: Sequence[str] = (), **body: Any) -> str:
+        """Joins by id or alias, through one of the servers `via`."""
+        answer = await self.request("POST", f"/v3/join/{segment(room)}", body, via=via or None)
         return str(answer["room_id"])
 
     async def leave(self, room_id: str, **body: Any) -> None:
@@ -213,9 +213,9 @@ class User:
         """Invites somebody."""
         await self.in_room(room_id, "POST", "invite", {"user_id": user.id, **body})
 
-    async def knock(self, room: str, **body: Any) -> str:
+    async def knock(self, room: str, via: Sequence[str] = (), **body: Any) -> str:
         """Asks to be let in, by id or alias."""
-        answer = await self.request("POST", f"/v3/knock/{_segment(room)}", body)
+        answer = await self.request("POST", f"/v3/knock/{segment(room)}", body, via=via or None)
         return str(answer["room_id"])
 
     async def moderate(self, room_id: str, act: str, user: "User", **body: Any) -> None:
@@ -242,24 +242,24 @@ class User:
 
     async def send(self, room_id: str, kind: str, content: Json, txn_id: str | None = None) -> str:
         """Sends a message event; its id."""
-        path = f"send/{_segment(kind)}/{_segment(txn_id or next(self._txn_ids))}"
+        path = f"send/{segment(kind)}/{segment(txn_id or next(self._txn_ids))}"
         answer = await self.in_room(room_id, "PUT", path, content)
         return str(answer["event_id"])
 
     async def redact(self, room_id: str, event_id: str, txn_id: str | None = None, **content: Any) -> str:
         """Redacts an event; the redaction's id."""
-        path = f"redact/{_segment(event_id)}/{_segment(txn_id or next(self._txn_ids))}"
+        path = f"redact/{segment(event_id)}/{segment(txn_id or next(self._txn_ids))}"
         answer = await self.in_room(room_id, "PUT", path, content)
         return str(answer["event_id"])
 
     async def set_state(self, room_id: str, kind: str, content: Json, state_key: str = "") -> str:
         """Sets a piece of state; the event's id."""
-        answer = await self.in_room(room_id, "PUT", f"state/{_segment(kind)}/{_segment(state_key)}", content)
+        answer = await self.in_room(room_id, "PUT", f"state/{segment(kind)}/{segment(state_key)}", content)
         return str(answer["event_id"])
 
     async def state(self, room_id: str, kind: str, state_key: str = "", **query: Any) -> Json:
         """One piece of state: its content."""
-        path = f"state/{_segment(kind)}/{_segment(state_key)}"
+        path = f"state/{segment(kind)}/{segment(state_key)}"
         content: Json = await self.in_room(room_id, "GET", path, **query)
         return content
 
@@ -271,7 +271,7 @@ class User:
 
     async def event(self, room_id: str, event_id: str) -> Json:
         """One event."""
-        event: Json = await self.in_room(room_id, "GET", f"event/{_segment(event_id)}")
+        event: Json = await self.in_room(room_id, "GET", f"event/{segment(event_id)}")
         return event
 
     async def members(self, room_id: str, **query: Any) -> dict[str, str]:
@@ -297,18 +297,18 @@ class User:
 
     async def context(self, room_id: str, event_id: str, **query: Any) -> Json:
         """What stands around an event."""
-        context: Json = await self.in_room(room_id, "GET", f"context/{_segment(event_id)}", **query)
+        context: Json = await self.in_room(room_id, "GET", f"context/{segment(event_id)}", **query)
         return context
 
     async def at_time(self, room_id: str, ts: object, dir: str) -> str:  # noqa: A002 - the parameter's name
         """The event nearest to a time."""
-        path = f"/v1/rooms/{_segment(room_id)}/timestamp_to_event"
+        path = f"/v1/rooms/{segment(room_id)}/timestamp_to_event"
         answer = await self.request("GET", path, ts=ts, dir=dir)
         return str(answer["event_id"])
 
     async def receipt(self, room_id: str, event_id: str, kind: str = "m.read", **body: Any) -> None:
         """Says that an event was read."""
-        await self.in_room(room_id, "POST", f"receipt/{kind}/{_segment(event_id)}", body)
+        await self.in_room(room_id, "POST", f"receipt/{kind}/{segment(event_id)}", body)
 
     async def ignore(self, *users: "User") -> None:
         """Ignores these from now on, and nobody else."""
@@ -317,16 +317,16 @@ class User:
     async def ignore_names(self, *names: str) -> None:
         """The same by names, which need not be those of anybody."""
         content: Json = {"ignored_users": {name: {} for name in names}}
-        await self.request("PUT", f"/v3/user/{_segment(self.id)}/account_data/m.ignored_user_list", content)
+        await self.request("PUT", f"/v3/user/{segment(self.id)}/account_data/m.ignored_user_list", content)
 
     async def type(self, room_id: str, timeout_ms: int | None = 30_000) -> None:
         """Types for a time, or (None) no longer."""
         body: Json = {"typing": False} if timeout_ms is None else {"typing": True, "timeout": timeout_ms}
-        await self.in_room(room_id, "PUT", f"typing/{_segment(self.id)}", body)
+        await self.in_room(room_id, "PUT", f"typing/{segment(self.id)}", body)
 
     async def in_room(self, room_id: str, method: str, path: str, body: Any = None, **query: Any) -> Any:
         """One request of those that stand below a room."""
-        return await self.request(method, f"/v3/rooms/{_segment(room_id)}/{path}", body, **query)
+        return await self.request(method, f"/v3/rooms/{segment(room_id)}/{path}", body, **query)
 
     async def sync(self, since: str | None = None, **query: Any) -> Synced:
         """What is new since the last sync, or since a token; `filter` may be JSON."""
@@ -368,8 +368,13 @@ def ids(events: Sequence[Mapping[str, Any]]) -> list[str]:
     return [event["event_id"] for event in events]
 
 
-def _segment(text: str) -> str:
+def segment(text: str) -> str:
+    """A part of a path, encoded."""
     return quote(text, safe="")
+
+
+def _texts(value: Any) -> str | list[str]:
+    return [_text(each) for each in value] if isinstance(value, list | tuple) else _text(value)
 
 
 def _text(value: Any) -> str:

@@ -1,0 +1,1 @@
+"""Oriz with Synapse: the same plays, with either of them as the first server."""
