@@ -30,6 +30,20 @@ async def test_typing_starts_and_stops(either_home: Home) -> None:
     assert not (await alice.sync()).rooms
 
 
+async def test_who_asks_for_everything_hears_who_stopped_typing(either_home: Home) -> None:
+    alice, bob = await either_home.users("alice", "bob")
+    room = await room_of(alice, bob)
+    await bob.type(room)
+    assert (await alice.sync()).joined(room).typing == [bob.id]
+    await bob.type(room, None)
+    since = alice.since
+    assert (await alice.sync(full_state=True)).joined(room).typing == []
+    await alice.leave(room)
+    await alice.join(room)
+    assert (await alice.sync(since=since)).joined(room).typing == []
+    assert (await alice.sync_anew()).joined(room).typing is None
+
+
 async def test_typing_ends_with_its_time(timed_home: tuple[Home, FakeClock]) -> None:
     home, clock = timed_home
     alice, bob = await home.users("alice", "bob")

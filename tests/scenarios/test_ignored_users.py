@@ -106,3 +106,30 @@ async def test_what_is_no_list_ignores_nobody(home: Home, content: dict[str, obj
     await bob.request("PUT", f"/v3/user/{bob.id}/account_data/m.ignored_user_list", content)
     await alice.say(room, "hello")
     assert (await bob.sync()).joined(room).texts == ["hello"]
+
+
+async def test_who_was_in_a_room_learns_of_its_end_though_an_ignored_user_invites_them_again(either_home: Home) -> None:
+    alice, bob, carol = await either_home.users("alice", "bob", "carol")
+    room = await alice.create_room(preset="public_chat", power_level_content_override={"invite": 0})
+    for user in (bob, carol):
+        await user.join(room)
+    other = await carol.create_room(invite=[bob.id])
+    await bob.ignore(carol)
+    await bob.sync()
+    since = bob.since
+    await bob.leave(room)
+    await carol.invite(room, bob)
+    answer = await bob.sync()
+    assert (answer.sections(room), answer.left(room).types) == (["leave"], ["m.room.member"])
+    assert not (await bob.sync()).rooms
+    await alice.invite(room, bob)
+    assert (await bob.sync()).sections(room) == ["invite"]
+    await alice.set_member(room, bob, "leave")
+    await carol.invite(room, bob)
+    answer = await bob.sync()
+    assert (answer.sections(room), answer.left(room).timeline) == (["leave"], [])
+    assert (await bob.sync(since=since)).sections(room) == ["leave"]
+    await carol.set_member(other, bob, "leave")
+    await carol.invite(other, bob)
+    assert (await bob.sync(since=since)).sections(other) == ["leave"]
+    assert (await bob.sync_anew()).rooms == set()

@@ -311,21 +311,6 @@ async def test_trap_35_the_same_since_gives_the_same_again(home: Home) -> None:
     assert again.joined(room).texts == ["a", "b"]
 
 
-async def test_heroes_are_others_and_those_who_left_where_nobody_else_is(home: Home) -> None:
-    alice, bob, carol = await home.users("alice", "bob", "carol")
-    room = await alice.create_room(preset="public_chat")
-    await bob.join(room)
-    await alice.invite(room, carol)
-    summary = (await alice.sync()).joined(room).summary
-    assert summary == {"m.heroes": [bob.id, carol.id], "m.joined_member_count": 2, "m.invited_member_count": 1}
-    await bob.leave(room)
-    await carol.leave(room)
-    summary = (await alice.sync()).joined(room).summary
-    assert summary == {"m.heroes": [bob.id, carol.id], "m.joined_member_count": 1, "m.invited_member_count": 0}
-    await alice.say(room, "hello?")
-    assert (await alice.sync()).joined(room).summary == {}
-
-
 async def test_a_token_from_the_future_waits_and_goes_never_back(home: Home) -> None:
     alice = await home.user("alice")
     room = await alice.create_room()

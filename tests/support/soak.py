@@ -7,6 +7,8 @@ A random test draws from `random_source()`, whose seed it prints, so that pytest
 import os
 import random
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 MINUTES = "ORIZ_SOAK_MINUTES"
 SEED = "ORIZ_SOAK_SEED"
@@ -27,3 +29,22 @@ def random_source() -> random.Random:
     seed = int(os.environ.get(SEED, time.time_ns() % 1_000_000))
     print(f"{SEED}={seed}")
     return random.Random(seed)
+
+
+def seeds(quick_seconds: float) -> Iterator[int]:
+    """Seeds of many plays, one at least, until the time is over; or the one that is to be given again."""
+    until = time.monotonic() + seconds(quick_seconds)
+    yield int(os.environ.get(SEED, first := time.time_ns() % 1_000_000))
+    while SEED not in os.environ and time.monotonic() < until:
+        first += 1
+        yield first
+
+
+@contextmanager
+def told(seed: int) -> Iterator[None]:
+    """Prints the seed of a play that fails."""
+    try:
+        yield
+    except BaseException:
+        print(f"{SEED}={seed}")
+        raise

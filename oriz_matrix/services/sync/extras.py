@@ -47,13 +47,16 @@ def _add_receipt(contents: list[dict[str, Any]], row: Receipt, user: UserId) -> 
 
 
 def typing_events(tx: Transaction, window: Window, found: Sequence[SyncRoom]) -> dict[RoomNid, dict[str, Any]]:
-    """By room in which somebody began or stopped, the content of m.typing; of new rooms only where somebody types."""
+    """By room in which somebody began or stopped, the content of m.typing; of new rooms also where somebody types.
+
+    A room can be new once more (`full_state`, or the reader left and came back) to a client that knows who typed.
+    """
     if not window.filter.room.ephemeral.allows("m.typing", None):
         return {}
     fresh = {room.room.nid for room in found if room.fresh}
-    known = [room.room.nid for room in found if not room.fresh and window.touched.may(room.room.nid, "typing")]
+    asked = [room.room.nid for room in found if room.fresh or window.touched.may(room.room.nid, "typing")]
     ignored = window.ignored.users
-    changed = typing.changed(tx, known, window.after, ignored) if known else set()
+    changed = typing.changed(tx, asked, window.since, ignored) if asked and window.since is not None else set()
     if not fresh and not changed:
         return {}
     everybody = typing.typing(tx, [*fresh, *changed], window.now_ms)

@@ -19,12 +19,25 @@ from oriz_matrix.storage.types import EventNid
 
 def invited(tx: Transaction, window: Window, stays: Sequence[Membership], kind: str) -> dict[RoomId, bytes]:
     """The rooms that the reader was invited to (or knocked at) in the window, each with its stripped state as JSON."""
-    wanted = {stay.event for stay in stays if stay.membership == kind and stay.since > window.after}
-    found = [entry for entry in timeline.statuses(tx, list(wanted)) if entry.sender not in window.ignored.users]
+    found = [entry for entry in _new(tx, window, stays, kind) if entry.sender not in window.ignored.users]
     entries = {rooms.name(tx, entry.room).room_id: entry for entry in found}
     allowed = {room_id: entry for room_id, entry in entries.items() if window.filter.room.allows_room(room_id)}
     states = _stripped(tx, list(allowed.values())) if allowed else {}
     return {room_id: encode(states[entry.event]) for room_id, entry in allowed.items()}
+
+
+def hidden(tx: Transaction, window: Window, stays: Sequence[Membership]) -> list[Membership]:
+    """The reader's new invites from those whom they ignore: as if they were none."""
+    if not window.ignored.users:
+        return []
+    found = _new(tx, window, stays, "invite")
+    events_hidden = {entry.event for entry in found if entry.sender in window.ignored.users}
+    return [stay for stay in stays if stay.event in events_hidden]
+
+
+def _new(tx: Transaction, window: Window, stays: Sequence[Membership], kind: str) -> Sequence[Entry]:
+    wanted = {stay.event for stay in stays if stay.membership == kind and stay.since > window.after}
+    return timeline.statuses(tx, list(wanted))
 
 
 def _stripped(tx: Transaction, entries: Sequence[Entry]) -> dict[EventNid, list[dict[str, Any]]]:

@@ -1,7 +1,7 @@
 """The rooms of a sync answer that the reader is no longer in: each up to the end of their stay, and nothing later.
 
 What the reader's own membership became after that is told, for it concerns them; what happened in between is not
-(traps.md 44).
+(traps.md 44). An invite from somebody whom they ignore is told of nowhere, so that a room they were in is here then.
 """
 
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from oriz_matrix.protocol.tokens import before
 from oriz_matrix.services.rooms import access
 from oriz_matrix.services.rooms.client_events import show_events
+from oriz_matrix.services.sync.invited import hidden
 from oriz_matrix.services.sync.rooms import candidates, fill
 from oriz_matrix.services.sync.sync_room import SyncRoom
 from oriz_matrix.services.sync.timelines import Seen, passes
@@ -19,12 +20,14 @@ from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import Position
 
 ENDED = ("leave", "ban")
+SHOWN = ("join", "invite", "knock")
 
 
 def left(tx: Transaction, window: Window, stays: Sequence[Membership]) -> list[SyncRoom]:
     """The rooms whose stay ended in the window (or ever, if a first sync asks for them)."""
     include = window.since is None and window.filter.room.include_leave
     ended = [s for s in stays if s.membership in ENDED and _is_wanted(s, window, include=include)]
+    ended += [s for s in hidden(tx, window, stays) if _was_shown(tx, window, s)]
     found = candidates(tx, window, ended, all_of_them=True)
     for room in found:
         _fill(tx, window, room)
@@ -36,6 +39,11 @@ def _is_wanted(stay: Membership, window: Window, *, include: bool) -> bool:
     return not stay.forgotten if include else (window.since or stay.since) < stay.since
 
 
+def _was_shown(tx: Transaction, window: Window, stay: Membership) -> bool:
+    """Whether the client may know the room from before the window in another section."""
+    return _membership_at(membership.of_user_in(tx, stay.user, stay.room), window.after) in SHOWN
+
+
 def _fill(tx: Transaction, window: Window, room: SyncRoom) -> None:
     past = membership.of_user_in(tx, window.reader.user, room.room.nid)
     end = access.end_of_stay(past)
@@ -44,7 +52,7 @@ def _fill(tx: Transaction, window: Window, room: SyncRoom) -> None:
         fill(tx, window, end, [Seen(room, access.sight(tx, window.reader.user, room.room))])
     else:
         room.prev_batch = before(room.stay.since, 0)
-    if end != room.stay.since:
+    if end != room.stay.since and room.stay.membership in ENDED:
         _add_membership(tx, window, room)
 
 

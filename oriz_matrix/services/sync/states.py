@@ -20,6 +20,7 @@ from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import BranchNid, EventNid, Position, StateKeyNid, UserNid
 
 MEMBER = "m.room.member"
+REDACTION = "m.room.redaction"
 NAMES: Sequence[StateKey] = (("m.room.name", ""), ("m.room.canonical_alias", ""))
 
 
@@ -43,7 +44,7 @@ class _Room(NamedTuple):
 def states(
     tx: Transaction, window: Window, upto: Position, rooms: Sequence[tuple[SyncRoom, Sequence[Entry]]]
 ) -> list[set[EventNid]]:
-    """The state events of several rooms with their timelines; sets the rooms' summaries where members changed."""
+    """The state events of several rooms with their timelines; sets the rooms' summaries where these changed."""
     found = [_room(window, room, entries, upto) for room, entries in rooms]
     lazy = window.filter.room.state.lazy_load_members
     fresh = [one.start for one in found if one.room.fresh]
@@ -52,7 +53,7 @@ def states(
     later = room_state.changes_each(tx, after, upto) if after else {}
     chosen = [_one(tx, window, one, whole.get(one.start.branch), later.get(one.start.branch, {})) for one in found]
     _summarise(
-        tx, window, upto, [one for one, state in zip(found, chosen, strict=True) if _has_new_members(tx, one, state)]
+        tx, window, upto, [one for one, state in zip(found, chosen, strict=True) if _has_new_summary(tx, one, state)]
     )
     members = _members(tx, found, window.reader.user) if lazy else {}
     return [
@@ -84,11 +85,15 @@ def _one(tx: Transaction, window: Window, one: _Room, whole: State | None, later
     return found | {key: event for key, event in later.items() if event not in one.told}
 
 
-def _has_new_members(tx: Transaction, one: _Room, state: State) -> bool:
+def _has_new_summary(tx: Transaction, one: _Room, state: State) -> bool:
+    """Members came or went, or the room got or lost the name in whose place the heroes stand: also by a redaction."""
     if one.room.fresh:
         return True
     keys = {*state, *(entry.state_key for entry in one.entries if entry.state_key is not None)}
-    return any(kind == MEMBER for kind, _ in interning.state_keys(tx, keys).values())
+    if any(key[0] == MEMBER or key in NAMES for key in interning.state_keys(tx, keys).values()):
+        return True
+    others = events.load(tx, [entry.event for entry in one.entries if entry.state_key is None])
+    return any(event.type == REDACTION for event in others.values())
 
 
 def _summarise(tx: Transaction, window: Window, upto: Position, rooms: Sequence[_Room]) -> None:
