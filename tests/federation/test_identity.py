@@ -1,9 +1,10 @@
 """Who a server is: its keys and its version, as another server finds them."""
 
+from oriz_matrix import __version__
 from oriz_matrix.protocol.identifiers import ServerName
 from oriz_matrix.protocol.server_keys import parse_published
 from tests.plays.stage import Stage
-from tests.support.peer.peer import V1, Peer
+from tests.support.peer.peer import V1
 
 
 async def test_a_server_vouches_for_the_keys_of_another(stage: Stage) -> None:
@@ -16,7 +17,7 @@ async def test_a_server_vouches_for_the_keys_of_another(stage: Stage) -> None:
     assert set(vouched["signatures"]) == {a.name, b.name}
 
 
-async def test_a_request_of_an_unknown_server_is_checked_by_its_keys(stage: Stage, zoe: Peer) -> None:
-    answer = await zoe.ask(stage.nodes["a"].name, "GET", f"{V1}/make_join/%21none/{zoe.user('zoe')}")
-    assert answer.status == 404
-    assert [each.operation for each in zoe.asked] == ["keys"]
+async def test_servers_tell_their_version(stage: Stage) -> None:
+    for letter in "ab":
+        answer = await stage.federation(letter, f"{V1}/version")
+        assert answer == {"server": {"name": "Oriz", "version": __version__}}
