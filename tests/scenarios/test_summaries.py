@@ -1,6 +1,6 @@
 """Room summaries: told where they changed, so that a client can always name the room."""
 
-from tests.support.homeserver import Home
+from tests.support.homeserver import Home, Json
 
 
 async def test_heroes_are_others_and_those_who_left_where_nobody_else_is(home: Home) -> None:
@@ -28,7 +28,11 @@ async def test_a_room_that_gets_or_loses_its_name_is_summarised_anew(either_home
     assert (await alice.sync()).joined(room).summary["m.heroes"] == []
     await bob.say(room, "hello")
     assert (await alice.sync()).joined(room).summary == {}
+    since = alice.since
     await alice.redact(room, name)
     assert (await alice.sync()).joined(room).summary["m.heroes"] == [bob.id]
+    await bob.say(room, "hello?")
+    one: Json = {"room": {"timeline": {"limit": 1}}}
+    assert (await alice.sync(since=since, filter=one)).joined(room).summary["m.heroes"] == [bob.id]
     await alice.set_state(room, "m.room.canonical_alias", {"alias": ""})
     assert (await alice.sync()).joined(room).summary["m.heroes"] == [bob.id]

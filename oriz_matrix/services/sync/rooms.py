@@ -79,11 +79,12 @@ def _was_in(room: SyncRoom, stays: Sequence[tuple[Position, str]]) -> bool:
 def fill(tx: Transaction, window: Window, upto: Position, seen: Sequence[Seen]) -> None:
     """Timelines and states of several rooms up to a position, read together."""
     found = timelines(tx, window, upto, seen)
+    for (room, _), one in zip(seen, found, strict=True):
+        room.limited, room.prev_batch = one.limited, one.prev_batch
     state_events = states(tx, window, upto, [(room, one.entries) for (room, _), one in zip(seen, found, strict=True)])
     shown = {one.entry.event: one for one in show(tx, [e for one in found for e in one.entries], window.reader)}
     shown_state = {one.entry.event: one for one in show_events(tx, set().union(*state_events), window.reader)}
     for (room, _), one, state in zip(seen, found, state_events, strict=True):
-        room.limited, room.prev_batch = one.limited, one.prev_batch
         room.timeline = [shown[entry.event] for entry in one.entries]
         ordered = sorted((shown_state[event] for event in state), key=_place)
         room.state = [event for event in ordered if passes(window.filter.room.state, event)]

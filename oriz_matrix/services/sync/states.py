@@ -86,8 +86,11 @@ def _one(tx: Transaction, window: Window, one: _Room, whole: State | None, later
 
 
 def _has_new_summary(tx: Transaction, one: _Room, state: State) -> bool:
-    """Members came or went, or the room got or lost the name in whose place the heroes stand: also by a redaction."""
-    if one.room.fresh:
+    """Members came or went, or the room got or lost the name in whose place the heroes stand.
+
+    That is also done by a redaction, which may be in a gap before the timeline.
+    """
+    if one.room.fresh or one.room.limited:
         return True
     keys = {*state, *(entry.state_key for entry in one.entries if entry.state_key is not None)}
     if any(key[0] == MEMBER or key in NAMES for key in interning.state_keys(tx, keys).values()):
