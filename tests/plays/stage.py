@@ -31,6 +31,34 @@ class Stage:
         """The way in to a server, for requests that no person makes."""
         return self._doors[letter]
 
+    def cut(self) -> None:
+        """Resets every connection between the servers, and lets no new one be made."""
+        for node in self.nodes.values():
+            node.line.cut()
+
+    def swallow(self) -> None:
+        """Lets the connections between the servers hang."""
+        for node in self.nodes.values():
+            node.line.swallow()
+
+    def heal(self) -> None:
+        """Lets the servers talk again."""
+        for node in self.nodes.values():
+            node.line.heal()
+
+    async def kill(self, letter: str) -> None:
+        """Ends a server at once."""
+        await asyncio.to_thread(self.nodes[letter].kill)
+
+    async def start(self, letter: str) -> None:
+        """Starts a server that was killed, on its data."""
+        await asyncio.to_thread(self.nodes[letter].start)
+
+    async def restart(self, letter: str) -> None:
+        """Lets a server end in good order, and starts it again."""
+        await asyncio.to_thread(self.nodes[letter].stop)
+        await self.start(letter)
+
     async def federation(self, letter: str, path: str) -> Json:
         """What a server tells other servers without a signature; through its line, with its certificate checked."""
         node = self.nodes[letter]
@@ -71,6 +99,8 @@ async def on_stage(nodes: Mapping[str, Node], version: str) -> AsyncIterator[Sta
     """The stage of one play."""
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(ClientSession(timeout=ClientTimeout(total=ANSWER_SECONDS)))
+        for node in nodes.values():
+            stack.push_async_callback(asyncio.to_thread, node.mend)
         yield Stage(nodes, http, version)
 
 

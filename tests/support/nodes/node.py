@@ -97,6 +97,13 @@ class Node(ABC):
         """Ends the process as an operator does."""
         self._end(signal.SIGTERM)
 
+    def mend(self) -> None:
+        """Brings back what a play has broken."""
+        self.line.heal()
+        if self._process is None or self._process.poll() is not None:
+            self._process = None
+            self.start()
+
     def _end(self, how: signal.Signals) -> None:
         if self._process is None:
             return
