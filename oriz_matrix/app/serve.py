@@ -103,6 +103,7 @@ async def _run(server: Server, config: Config, on_ready: Callable[[list[str]], N
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     await start(server)
+    gc.freeze()  # what was made until now stays for ever: to look through it again and again finds nothing
     watch = asyncio.create_task(metrics.watch_loop(server.metrics))
     on_ready(server.application.addresses)
     log.info(

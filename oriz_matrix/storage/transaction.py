@@ -125,6 +125,7 @@ class Transaction:
         self._after_commit.append(publish)
 
     def committed(self) -> None:
-        """For the dialects: runs what waits for the commit."""
-        for publish in self._after_commit:
+        """For the dialects: runs what waits for the commit, and lets go of it: what it holds holds the transaction."""
+        waiting, self._after_commit = self._after_commit, []
+        for publish in waiting:
             publish()

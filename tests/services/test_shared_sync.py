@@ -74,7 +74,7 @@ def _content(chance: random.Random, what: str, people: Sequence[Person]) -> dict
 async def _general(home: Homeserver, window: Window, user_id: UserId) -> dict[str, Any]:
     stays = await home.server.database.read(membership.of_user, window.reader.user, window.upto)
     data = await home.server.database.read(read, window, stays)
-    answer = Shaper(window, user_id, data).answer()
+    answer = await Shaper(window, user_id, data).answer()
     found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(answer.get("rooms", {}).get("join", {})))
     return found
 

@@ -120,7 +120,7 @@ class Sync:
     async def _slice(self, requester: Requester, window: Window, stays: Sequence[Membership]) -> dict[str, Any]:
         """The answer for some of the rooms. All slices are as of the end of the window, so they fit together."""
         data = await self._db.read(read, window, stays)
-        return Shaper(window, requester.user_id, data).answer()
+        return await Shaper(window, requester.user_id, data).answer()
 
     async def _memberships(self, user: UserNid, upto: Position) -> _Stays:
         """The user's memberships as of `upto`, from memory while the recent changes show that they still hold."""
