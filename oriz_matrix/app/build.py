@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from oriz_matrix.api import admin, client, federation, pages
+from oriz_matrix.app.between import Below, Between, between
 from oriz_matrix.app.reach import Reach, reach
 from oriz_matrix.base.clock import Clock
 from oriz_matrix.base.config.model import Config
@@ -15,7 +16,8 @@ from oriz_matrix.services import Services
 from oriz_matrix.services.account_data import AccountData
 from oriz_matrix.services.accounts.creation import Creation
 from oriz_matrix.services.accounts.interactive import Interactive, dummy
-from oriz_matrix.services.accounts.login import Login
+from oriz_matrix.services.accounts.login import PASSWORD, Login
+from oriz_matrix.services.accounts.openid import OpenId
 from oriz_matrix.services.accounts.passwords import Hasher, Passwords
 from oriz_matrix.services.accounts.register import Register
 from oriz_matrix.services.accounts.sessions import Sessions
@@ -26,16 +28,30 @@ from oriz_matrix.services.creation.create import Create
 from oriz_matrix.services.creation.founding import Founding
 from oriz_matrix.services.creation.settings import Settings
 from oriz_matrix.services.creation.upgrade import Upgrade
+from oriz_matrix.services.encryption.answers import KeyAnswers
+from oriz_matrix.services.encryption.cross_signing import CrossSigning
+from oriz_matrix.services.encryption.keys import Keys
+from oriz_matrix.services.encryption.remote import RemoteKeys
+from oriz_matrix.services.encryption.resync import RESYNC, Resync
+from oriz_matrix.services.encryption.to_device import ToDevice
+from oriz_matrix.services.federation_answers.history import HistoryAnswers
+from oriz_matrix.services.federation_answers.states import StateAnswers
+from oriz_matrix.services.federation_in.receive import Receive
+from oriz_matrix.services.federation_out.senders import Senders
 from oriz_matrix.services.filters import Filters
 from oriz_matrix.services.jobs import Jobs
 from oriz_matrix.services.membership.change import Membership
+from oriz_matrix.services.outgoing import Outgoing
 from oriz_matrix.services.periodic import Periodic
 from oriz_matrix.services.profiles import Profiles
 from oriz_matrix.services.push_rules import PushRules
+from oriz_matrix.services.queries import Queries
 from oriz_matrix.services.receipts import Receipts
 from oriz_matrix.services.rooms.aliases import Aliases
-from oriz_matrix.services.rooms.append import Append
+from oriz_matrix.services.rooms.append import Append, Wakes
+from oriz_matrix.services.rooms.directory import Directory
 from oriz_matrix.services.rooms.follow_ups import CARRY_SETTINGS
+from oriz_matrix.services.rooms.hierarchy import SpaceWalks
 from oriz_matrix.services.rooms.history import History
 from oriz_matrix.services.rooms.ignored import IgnoredUsers
 from oriz_matrix.services.rooms.known import Known
@@ -43,6 +59,8 @@ from oriz_matrix.services.rooms.prepare import Prepare
 from oriz_matrix.services.rooms.read import Read
 from oriz_matrix.services.rooms.receivers import Receivers
 from oriz_matrix.services.rooms.send import Send
+from oriz_matrix.services.rooms.summaries import Summaries
+from oriz_matrix.services.rooms.times import TimeAnswers
 from oriz_matrix.services.server_keys import ServerKeys
 from oriz_matrix.services.sync.respond import Sync
 from oriz_matrix.services.typing_notices import TypingNotices
@@ -64,6 +82,8 @@ class Server:
     others: Reach | None
     changes: Changes
     jobs: Jobs
+    receive: Receive
+    senders: Senders | None
     typing_notices: TypingNotices
     periodic: Periodic
     passwords: Passwords
@@ -87,9 +107,12 @@ class _Core:
     federation: Federation | None
     server_keys: ServerKeys
     sessions: Sessions
+    queries: Queries
     ignored: IgnoredUsers
     known: Known
     prepare: Prepare
+    remote_keys: RemoteKeys
+    outgoing: Outgoing
     append: Append
 
 
@@ -98,8 +121,11 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
     core = _core(config, dialect, key, clock, ids)
     passwords = Passwords(Hasher(config.passwords))
     typing_notices = TypingNotices(core.database, core.changes, clock)
-    services = _services(core, passwords, typing_notices)
+    aliases = Aliases(core.database, core.append, clock, core.server_name, core.queries)
+    shared = _between(core, typing_notices, aliases)
+    services = _services(core, shared, passwords, typing_notices, aliases)
     core.changes.listen(core.sessions.on_change)
+    core.jobs.register(RESYNC, Resync(core.database, core.changes, core.remote_keys).carry_out)
     core.jobs.register(CARRY_SETTINGS, Settings(core.database, core.changes).carry)
     _watch(core)
     return Server(
@@ -108,10 +134,12 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
         others=core.others,
         changes=core.changes,
         jobs=core.jobs,
+        receive=shared.receive,
+        senders=shared.senders,
         typing_notices=typing_notices,
         periodic=Periodic(core.database, core.changes, clock),
         passwords=passwords,
-        application=_application(core, services),
+        application=_application(core, services, shared.senders),
         metrics=core.metrics,
     )
 
@@ -125,6 +153,8 @@ def _core(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
     others = reach(config.federation, clock, metrics) if config.federation.enabled else None
     known = Known(Receivers(database, changes))
     prepare = Prepare(clock, server_name, key)
+    federation = Federation(others.peers, server_name, key) if others else None
+    outgoing = Outgoing()
     return _Core(
         config=config,
         clock=clock,
@@ -135,45 +165,87 @@ def _core(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
         changes=changes,
         jobs=jobs,
         others=others,
-        federation=Federation(others.peers, server_name, key) if others else None,
+        federation=federation,
         server_keys=ServerKeys(
             database, clock, server_name, key, others.keys if others else None, config.federation.trusted_notaries
         ),
         sessions=Sessions(database, clock, ids, frozenset(config.limits.rates.exempt_users)),
+        queries=Queries(federation, clock),
         ignored=IgnoredUsers(database, changes),
         known=known,
         prepare=prepare,
-        append=Append(database, changes, jobs, prepare, known, metrics.events_appended.inc),
+        remote_keys=RemoteKeys(database, federation, clock),
+        outgoing=outgoing,
+        append=Append(database, prepare, known, Wakes(changes, jobs, outgoing), metrics.events_appended.inc),
     )
 
 
-def _services(core: _Core, passwords: Passwords, typing_notices: TypingNotices) -> Services:
+def _between(core: _Core, typing_notices: TypingNotices, aliases: Aliases) -> Between:
+    return between(
+        Below(
+            database=core.database,
+            clock=core.clock,
+            ids=core.ids,
+            here=core.server_name,
+            changes=core.changes,
+            jobs=core.jobs,
+            outgoing=core.outgoing,
+            federation=core.federation,
+            server_keys=core.server_keys,
+            prepare=core.prepare,
+            append=core.append,
+            typing_notices=typing_notices,
+            aliases=aliases,
+        )
+    )
+
+
+def _services(
+    core: _Core, shared: Between, passwords: Passwords, typing_notices: TypingNotices, aliases: Aliases
+) -> Services:
     config, database, changes, clock, ids = core.config, core.database, core.changes, core.clock, core.ids
     append, sessions, server_name = core.append, core.sessions, core.server_name
     creation = Creation(database, clock, sessions)
-    interactive = Interactive(database, clock, ids, {"m.login.dummy": dummy})
+    login = Login(database, passwords, sessions, server_name)
+    interactive = Interactive(database, clock, ids, {"m.login.dummy": dummy, PASSWORD: login.prove})
+    key_answers = KeyAnswers(database, changes, clock, server_name)
     push_rules = PushRules(database, changes, core.known.receivers)
     founding = Founding(database, changes, core.prepare, clock, ids)
     secret = config.registration.shared_secret
+    summaries = Summaries(database, core.queries, aliases, server_name)
     return Services(
         account_data=AccountData(database, changes, push_rules),
-        aliases=Aliases(database, append, clock, server_name),
+        aliases=aliases,
         capabilities=Capabilities(config.rooms),
         create=Create(database, founding, config.rooms.default_version),
+        cross_signing=CrossSigning(database, changes, core.outgoing, interactive, clock),
+        directory=Directory(database, core.queries, server_name),
         filters=Filters(database),
         history=History(database, changes, core.ignored, clock, config.limits.event_page),
-        login=Login(database, passwords, sessions, server_name),
-        membership=Membership(database, append, core.jobs, server_name),
-        profiles=Profiles(database, core.jobs, append, clock),
+        history_answers=HistoryAnswers(database, clock, server_name),
+        invited=shared.invited,
+        key_answers=key_answers,
+        keys=Keys(database, changes, core.outgoing, key_answers, core.remote_keys, clock),
+        login=login,
+        membership=Membership(database, append, core.jobs, shared.elsewhere),
+        openid=OpenId(database, clock, ids),
+        profiles=Profiles(database, core.jobs, append, clock, core.queries, server_name),
         push_rules=push_rules,
         read=Read(database, core.ignored, clock),
         receipts=Receipts(database, changes, clock),
+        resident=shared.resident,
         register=Register(creation, passwords, interactive, ids, config.registration, server_name),
         send=Send(database, append),
         server_keys=core.server_keys,
         sessions=sessions,
         shared_secret=SharedSecret(Nonces(database, clock, ids), creation, passwords, secret, server_name),
+        state_answers=StateAnswers(database),
+        space_walks=SpaceWalks(database, summaries, ids, clock),
+        summaries=summaries,
         sync=Sync(database, changes, sessions, core.ignored, clock),
+        time_answers=TimeAnswers(database),
+        to_device=ToDevice(database, changes, core.outgoing, clock, ids, server_name),
+        transactions=shared.transactions,
         typing_notices=typing_notices,
         upgrade=Upgrade(database, append, founding),
     )
@@ -181,21 +253,23 @@ def _services(core: _Core, passwords: Passwords, typing_notices: TypingNotices) 
 
 def _watch(core: _Core) -> None:
     metrics, changes = core.metrics, core.changes
-    caches = [*core.database.caches.all(), *core.known.caches, core.ignored.cache]
+    caches = [*core.database.caches.all(), *core.known.caches, core.ignored.cache, core.queries.silent]
     metrics.watch_caches([*caches, *(core.others.caches if core.others else ())])
     metrics.sync_waiters.set_function(lambda: changes.waiting)
     metrics.settled_lag_seconds.set_function(lambda: changes.silent_seconds)
 
 
-def _application(core: _Core, services: Services) -> Application:
-    config = core.config
+def _application(core: _Core, services: Services, senders: Senders | None) -> Application:
+    config, signatures = core.config, None
+    if core.others is not None and senders is not None:
+        signatures = Signatures(core.server_keys, core.others.peers.allows, core.server_name, senders.heard)
     gate = Gate(
         services,
         services.sessions,
         Limits(config.limits.rates.by_kind(), core.clock),
         core.clock,
         token_in_query=config.sessions.query_string_tokens,
-        servers=Signatures(core.server_keys, core.others.peers.allows, core.server_name) if core.others else None,
+        servers=signatures,
     )
     endpoints = [
         *endpoint.declared(*client.MODULES, *admin.MODULES),

@@ -78,6 +78,9 @@ async def start(server: Server) -> None:
         await server.typing_notices.start()
         await server.periodic.start()
         await server.jobs.start()
+        await server.receive.start()
+        if server.senders is not None:
+            await server.senders.start()
         await server.application.start()
     except BaseException:
         await stop(server)
@@ -90,6 +93,9 @@ async def stop(server: Server) -> None:
     await server.application.drain(DRAIN_SECONDS)
     await server.periodic.stop()
     await server.typing_notices.stop()
+    if server.senders is not None:
+        await server.senders.stop()
+    await server.receive.stop()
     await server.jobs.stop()
     server.passwords.close()
     if server.others is not None:

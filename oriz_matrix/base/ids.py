@@ -6,6 +6,7 @@ import string
 
 ACCESS_TOKEN_PREFIX = "oat_"  # noqa: S105 - a mark, so that leaked tokens can be found
 REFRESH_TOKEN_PREFIX = "ort_"  # noqa: S105
+OPENID_TOKEN_PREFIX = "oid_"  # noqa: S105
 
 
 class Ids:
@@ -21,6 +22,10 @@ class Ids:
     def refresh_token(self) -> str:
         """A secret of 256 bits that is changed for a new access token."""
         return REFRESH_TOKEN_PREFIX + self._secret(32)
+
+    def openid_token(self) -> str:
+        """A secret of 256 bits that proves to a third party who somebody is."""
+        return OPENID_TOKEN_PREFIX + self._secret(32)
 
     def device_id(self) -> str:
         """Ten capital letters, as clients show them to people."""
@@ -45,6 +50,10 @@ class Ids:
     def job_owner(self) -> str:
         """A name for one taking of a job, which no other process gives to another."""
         return self._letters(16, string.ascii_letters)
+
+    def message_id(self) -> str:
+        """A message to another server's devices, which takes it once; at most 32 characters."""
+        return self._letters(24, string.ascii_letters)
 
     def request_id(self) -> str:
         """A short mark for the lines that one request writes to the log; unique enough for that."""

@@ -9,7 +9,9 @@
     ├── AlreadyExists (409)
     ├── TooLarge (413)
     ├── LimitExceeded (429)
-    └── Internal (500)
+    ├── Internal (500)
+    ├── BadGateway (502)
+    └── Unavailable (503)
 
 Raised anywhere, translated to HTTP in one place (`web.responses`). The message is for people; it names the offending
 field and never anything internal. Codes: client-server API, "Common error codes"; server-server API, "Errors".
@@ -135,6 +137,27 @@ class IncompatibleRoomVersion(BadRequest):
 
     errcode = "M_INCOMPATIBLE_ROOM_VERSION"
     message = "The room has a version that you do not support"
+
+
+class UnableToAuthoriseJoin(BadRequest):
+    """This server cannot see whether somebody may join a restricted room; another one may."""
+
+    errcode = "M_UNABLE_TO_AUTHORISE_JOIN"
+    message = "This server cannot tell whether the user may join"
+
+
+class UnableToGrantJoin(BadRequest):
+    """Somebody may join a restricted room, and nobody here has the power to let them in; another server may have."""
+
+    errcode = "M_UNABLE_TO_GRANT_JOIN"
+    message = "Nobody on this server may let the user in"
+
+
+class InvalidSignature(BadRequest):
+    """A key that is to be published is not signed as it must be."""
+
+    errcode = "M_INVALID_SIGNATURE"
+    message = "The signature is missing or wrong"
 
 
 class DuplicateAnnotation(BadRequest):
@@ -268,6 +291,13 @@ class Internal(MatrixError):
 
     status = 500
     message = "Internal server error"
+
+
+class BadGateway(MatrixError):
+    """Another server, on which the answer depends, is away or does not answer as it should."""
+
+    status = 502
+    message = "The other server cannot be reached"
 
 
 class Unavailable(MatrixError):

@@ -18,6 +18,8 @@ CREATE: Final[StateKey] = ("m.room.create", "")
 JOIN_RULES: Final[StateKey] = ("m.room.join_rules", "")
 POWER_LEVELS: Final[StateKey] = ("m.room.power_levels", "")
 HISTORY_VISIBILITY: Final[StateKey] = ("m.room.history_visibility", "")
+MEMBER: Final = "m.room.member"
+"""The type of the events that say who is in a room."""
 
 Level = int | float
 """A power level: an integer, or `INFINITE`. Python compares the two exactly, however large the integer."""

@@ -105,6 +105,14 @@ def split_server_name(server_name: str) -> tuple[str, int | None]:
     return match[1], int(match[2]) if match[2] else None
 
 
+def other_server(user_id: str, here: ServerName) -> ServerName | None:
+    """The server of a user, where it is another one than this; None also for what is no user id."""
+    if not is_user_id(user_id):
+        return None
+    server = domain_of(user_id)
+    return None if server == here else server
+
+
 def domain_of(identifier: str) -> ServerName:
     """What stands after the first colon; empty without one (room ids from version 12 on, event ids from 3 on)."""
     return ServerName(identifier.partition(":")[2])

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from oriz_matrix.protocol.canonical import encode
-from oriz_matrix.protocol.errors import BadJson, InvalidParam, KeyTooLarge, ProfileTooLarge
+from oriz_matrix.protocol.errors import BadJson, BadRequest, InvalidParam, KeyTooLarge, ProfileTooLarge
 from oriz_matrix.protocol.identifiers import byte_length, is_server_name
 
 DISPLAYNAME: Final = "displayname"
@@ -51,6 +51,22 @@ def check_size(profile: Mapping[str, object]) -> None:
     """Raises ProfileTooLarge."""
     if len(encode(profile)) >= MAX_PROFILE_BYTES:
         raise ProfileTooLarge(f"A profile must be smaller than {MAX_PROFILE_BYTES} bytes")
+
+
+def received(profile: Mapping[str, object]) -> dict[str, object]:
+    """What of another server's answer is a profile: the fields that could stand here too. Raises ProfileTooLarge."""
+    found = {name: value for name, value in profile.items() if value is not None and _is_field(name, value)}
+    check_size(found)
+    return found
+
+
+def _is_field(name: str, value: object) -> bool:
+    try:
+        check_name(name)
+        check_value(name, value)
+    except BadRequest:
+        return False
+    return True
 
 
 def is_mxc(text: str) -> bool:

@@ -17,7 +17,7 @@ from oriz_matrix.base.clock import Clock
 from oriz_matrix.storage import positions, recent
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.errors import StorageError
-from oriz_matrix.storage.recent import PERSONAL_KINDS, Change
+from oriz_matrix.storage.recent import DEVICE_LIST, PERSONAL_KINDS, Change
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import Position, RoomNid, UserNid
 
@@ -37,6 +37,11 @@ def room_channel(room: RoomNid) -> Channel:
 def user_channel(user: UserNid) -> Channel:
     """What concerns one user: memberships, account data, push rules, private receipts."""
     return ("user", user)
+
+
+def devices_channel(user: UserNid) -> Channel:
+    """What concerns the devices of a user: messages to them, and their keys that others take."""
+    return ("devices", user)
 
 
 class Waiter:
@@ -181,6 +186,8 @@ class Changes:
         self._running, self._next = self._next, None
         writes = self._db.writes
         settled, changes = await self._db.read_settled(recent.changes, self.settled)
+        if any(change.kind == DEVICE_LIST for change in changes):
+            changes = await self._db.read(recent.spread, changes)
         self._publish(settled, changes)
         self._read_writes = writes
 
@@ -228,6 +235,10 @@ def _channels(change: Change) -> list[Channel]:
     if change.kind == "membership":
         return [("room", change.room), ("user", change.user)]
     if change.kind == "notice":
-        kind, _, number = change.channel.partition(" ")
-        return [(kind, int(number or 0))]
+        kind, *numbers = change.channel.split(" ")
+        return [(kind, int(numbers[0]) if numbers else 0)]
+    if change.kind == "to device":
+        return [("devices", change.user)]
+    if change.kind == DEVICE_LIST and not change.room:
+        return [("user", change.user)]
     return [("room", change.room)]

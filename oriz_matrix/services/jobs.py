@@ -32,6 +32,18 @@ LONGEST_PAUSE_MS = 3_600_000
 log = structlog.get_logger()
 
 
+class Postponed(Exception):
+    """Raised by work that cannot be done yet, for a reason that is not its own: it is put off, and never given up.
+
+    pause_ms: for how long; payload: what the job goes on with.
+    """
+
+    def __init__(self, pause_ms: int, payload: bytes = b"") -> None:
+        super().__init__(f"not before {pause_ms} ms from now")
+        self.pause_ms = pause_ms
+        self.payload = payload
+
+
 class Jobs:
     """Runs the jobs of those queues that are registered here."""
 
@@ -43,7 +55,7 @@ class Jobs:
         count: Callable[[str, str], None],
         lease_ms: int = LEASE_MS,
     ) -> None:
-        """`count` is told of each end of a job: its queue, and "done", "failed" or "parked"."""
+        """`count` is told of each end of a job: its queue, and "done", "failed", "postponed" or "parked"."""
         self._db = db
         self._clock = clock
         self._ids = ids
@@ -121,12 +133,19 @@ class Jobs:
             else:
                 await self._db.write(jobs.put_off, job, self._clock.now_ms() + _pause_ms(job.attempts))
                 self._count(job.queue, "failed")
+        except Postponed as later:
+            await self._postpone(job, later)
         except StorageError as error:
             log.warning("cannot write down how a job ended", queue=job.queue, error=str(error))
         except asyncio.CancelledError:
             with suppress(StorageError):
                 await self._db.write(jobs.give_back, job, self._clock.now_ms())
             raise
+
+    async def _postpone(self, job: Job, later: Postponed) -> None:
+        with suppress(StorageError):  # then the lease runs out
+            await self._db.write(jobs.postpone, job, self._clock.now_ms() + later.pause_ms, later.payload)
+            self._count(job.queue, "postponed")
 
     async def _succeeds(self, job: Job) -> bool:
         work = asyncio.ensure_future(self._work[job.queue](job))
@@ -136,6 +155,8 @@ class Jobs:
         except asyncio.CancelledError:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
+            raise
+        except Postponed:
             raise
         except Exception:
             log.exception("a job failed", queue=job.queue, attempts=job.attempts)

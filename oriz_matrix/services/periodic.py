@@ -8,7 +8,7 @@ import structlog
 
 from oriz_matrix.base.clock import Clock
 from oriz_matrix.services.changes import Changes
-from oriz_matrix.storage import notices
+from oriz_matrix.storage import notices, to_device
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.errors import StorageError
 from oriz_matrix.storage.transaction import Transaction
@@ -28,7 +28,10 @@ class Task(NamedTuple):
     work: Callable[[Transaction, Position], None]
 
 
-TASKS = (Task("forget old notices", 600, notices.forget),)
+TASKS = (
+    Task("forget old notices", 600, notices.forget),
+    Task("forget ids of messages to devices", 3_600, to_device.forget_ids),
+)
 
 
 class Periodic:

@@ -1,6 +1,7 @@
-"""Profiles of this server's users: their fields, and the job that carries name and picture into the user's rooms.
+"""Profiles: the fields of this server's users, the job that carries name and picture into their rooms, and the profiles
+of other servers' users, which are asked of those.
 
-Source: client-server API, "Profiles". Other servers' users are unknown here.
+Source: client-server API, "Profiles"; server-server API, GET /query/profile.
 """
 
 from collections.abc import Mapping
@@ -9,16 +10,18 @@ from typing import Any
 import structlog
 
 from oriz_matrix.base.clock import Clock
+from oriz_matrix.net.peers import uri
 from oriz_matrix.protocol import profile_fields
 from oriz_matrix.protocol.canonical import encode
-from oriz_matrix.protocol.errors import BadRequest, Forbidden, GuestAccessForbidden, NotFound, TooLarge
+from oriz_matrix.protocol.errors import BadRequest, Forbidden, GuestAccessForbidden, InvalidParam, NotFound, TooLarge
 from oriz_matrix.protocol.event_contents import member_key
-from oriz_matrix.protocol.identifiers import RoomId, UserId
+from oriz_matrix.protocol.identifiers import RoomId, ServerName, UserId, domain_of
 from oriz_matrix.protocol.profile_fields import AVATAR_URL, DISPLAYNAME
 from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.accounts.sessions import refuse_suspended
 from oriz_matrix.services.jobs import Jobs
 from oriz_matrix.services.membership.seen import MEMBER, VOUCHER, member_fields
+from oriz_matrix.services.queries import Queries, Question
 from oriz_matrix.services.rooms import access
 from oriz_matrix.services.rooms.append import Append
 from oriz_matrix.services.rooms.prepare import Draft
@@ -41,16 +44,36 @@ log = structlog.get_logger()
 class Profiles:
     """Reads and changes profiles."""
 
-    def __init__(self, db: Database, runner: Jobs, append: Append, clock: Clock) -> None:
+    def __init__(
+        self,
+        db: Database,
+        runner: Jobs,
+        append: Append,
+        clock: Clock,
+        queries: Queries,
+        server_name: ServerName,
+    ) -> None:
         self._db = db
         self._runner = runner
         self._append = append
         self._clock = clock
+        self._queries = queries
+        self._server_name = server_name
         runner.register(QUEUE, self._carry)
 
     async def get(self, user_id: UserId) -> dict[str, object]:
-        """All fields. Raises NotFound for who is no user of this server."""
+        """All fields. Raises NotFound for who is unknown here, or at their own server, or when that does not answer."""
+        server = domain_of(user_id)
+        if server != self._server_name:
+            return await self._queries.ask(server, _question(user_id))
         return await self._db.read(_get, user_id)
+
+    async def for_server(self, user_id: UserId, name: str | None) -> dict[str, object]:
+        """All fields of a user of this server, or one of them if it is there. Raises NotFound, InvalidParam."""
+        if domain_of(user_id) != self._server_name:
+            raise InvalidParam("user_id: no user of this server")
+        fields = await self._db.read(_get, user_id)
+        return fields if name is None else {field: value for field, value in fields.items() if field == name}
 
     async def field(self, user_id: UserId, name: str) -> object:
         """One field. Raises NotFound."""
@@ -99,6 +122,15 @@ def _require_own(requester: Requester, user_id: UserId, name: str) -> None:
         raise Forbidden("userId: only one's own profile can be changed")
     if requester.is_guest and name != DISPLAYNAME:
         raise GuestAccessForbidden("keyName: guests can only change their display name")
+
+
+def _question(user_id: UserId) -> Question[dict[str, object]]:
+    return Question(
+        uri=uri("/_matrix/federation/v1/query/profile", query=[("user_id", user_id)]),
+        read=profile_fields.received,
+        missing="There is no such user",
+        largest=2 * profile_fields.MAX_PROFILE_BYTES,
+    )
 
 
 def _get(tx: Transaction, user_id: UserId) -> dict[str, object]:

@@ -49,6 +49,10 @@ class TypingNotices:
             self._changes.poke()
             self._began.set()
 
+    def look_again(self) -> None:
+        """Somebody else has noted who types: the first to end may be another."""
+        self._began.set()
+
     async def _expire(self) -> None:
         """Ends each notice at its time."""
         while True:

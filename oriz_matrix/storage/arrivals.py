@@ -65,8 +65,8 @@ def keep(tx: Transaction, room: RoomNid, new: Sequence[Event], rejected: Mapping
     absent = [event for event in new if event.event_id not in known]
     if not absent:
         return
-    users = {event.sender: interning.user(tx, event.sender) for event in absent}
-    keys = {event.key: interning.state_key(tx, event.key) for event in absent if event.is_state}
+    users = interning.users(tx, {event.sender for event in absent})
+    keys = interning.many_state_keys(tx, {event.key for event in absent if event.is_state})
     auth = events.find(tx, {auth for event in absent for auth in event.auth_event_ids})
     numbers = [EventNid(position) for position in tx.positions(len(absent))]
     tx.pipeline()

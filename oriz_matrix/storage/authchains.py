@@ -24,6 +24,16 @@ def cited(tx: Transaction, nids: Collection[EventNid]) -> Edges:
     return _gathered(nids, tx.rows(sql, events=list(nids)) if nids else ())
 
 
+def chain(tx: Transaction, nids: Iterable[EventNid]) -> set[EventNid]:
+    """All that the events cite, and what that cites, down to the create event."""
+    found: set[EventNid] = set()
+    level = set(nids)
+    while level:
+        level = {auth for auths in cited(tx, level).values() for auth in auths} - found
+        found |= level
+    return found
+
+
 def citing(tx: Transaction, nids: Collection[EventNid]) -> Edges:
     """The state events that list each of the events among their auth events."""
     sql = "SELECT auth, event FROM auth_edges WHERE auth = ANY(:events)"

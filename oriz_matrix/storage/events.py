@@ -36,6 +36,12 @@ def load(tx: Transaction, nids: Iterable[EventNid]) -> dict[EventNid, Event]:
     return found
 
 
+def bodies(tx: Transaction, nids: Sequence[EventNid]) -> dict[EventNid, bytes]:
+    """The canonical JSON of events as they were sent, in the order of their numbers; nothing is decoded or cached."""
+    sql = "SELECT nid, body FROM events WHERE nid = ANY(:nids) ORDER BY nid"
+    return dict(tx.rows(sql, nids=nids)) if nids else {}
+
+
 def _cached(tx: Transaction, nids: Iterable[EventNid]) -> tuple[dict[EventNid, Event], list[EventNid]]:
     """The events that are in memory, and the numbers of those that are not."""
     found: dict[EventNid, Event] = {}
@@ -93,8 +99,13 @@ def link_auth(tx: Transaction, edges: Sequence[tuple[EventNid, EventNid]]) -> No
 def effective(tx: Transaction, nids: Sequence[EventNid]) -> dict[EventNid, Event]:
     """Events as they stand after redactions: what authorization, state answers and previous contents use."""
     found = load(tx, nids)
-    sql = "SELECT event FROM event_status WHERE event = ANY(:events) AND redacted_by IS NOT NULL"
-    for (nid,) in tx.rows(sql, events=nids) if nids else ():
+    for nid in redactions(tx, nids):
         if nid in found:
             found[nid] = redacted(found[nid])
     return found
+
+
+def redactions(tx: Transaction, nids: Sequence[EventNid]) -> list[EventNid]:
+    """Those of the events that were redacted."""
+    sql = "SELECT event FROM event_status WHERE event = ANY(:events) AND redacted_by IS NOT NULL"
+    return [nid for (nid,) in tx.rows(sql, events=nids)] if nids else []

@@ -1,6 +1,6 @@
 """Interning: users and state keys as numbers. A name never changes its number, so what was seen once holds for ever."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from oriz_matrix.protocol.events import StateKey
 from oriz_matrix.protocol.identifiers import UserId
@@ -30,6 +30,25 @@ def user(tx: Transaction, user_id: UserId) -> UserNid:
         nid = UserNid(tx.value(sql, user_id=user_id))
         _learn_user(tx, nid, user_id)
     return nid
+
+
+def users(tx: Transaction, user_ids: Collection[UserId]) -> dict[UserId, UserNid]:
+    """The numbers of many users, given out now to those who have none."""
+    found = _find_users(tx, user_ids)
+    if new := sorted(set(user_ids) - found.keys()):
+        tx.many("INSERT INTO users (user_id) VALUES (:user_id) ON CONFLICT DO NOTHING", [{"user_id": i} for i in new])
+        found |= _find_users(tx, new)
+    return found
+
+
+def _find_users(tx: Transaction, user_ids: Collection[UserId]) -> dict[UserId, UserNid]:
+    found = {i: nid for i in user_ids if (nid := tx.caches.user_nids.get(i)) is not None}
+    unknown = [i for i in user_ids if i not in found]
+    if unknown:
+        for user_id, nid in tx.rows("SELECT user_id, nid FROM users WHERE user_id = ANY(:ids)", ids=unknown):
+            found[user_id] = nid
+            _learn_user(tx, nid, user_id)
+    return found
 
 
 def user_ids(tx: Transaction, nids: Iterable[UserNid]) -> dict[UserNid, UserId]:
@@ -76,6 +95,16 @@ def state_key(tx: Transaction, key: StateKey) -> StateKeyNid:
     nid = StateKeyNid(tx.value(sql, type=key[0], state_key=key[1]))
     _learn_state_key(tx, nid, key)
     return nid
+
+
+def many_state_keys(tx: Transaction, keys: Collection[StateKey]) -> dict[StateKey, StateKeyNid]:
+    """The numbers of many state keys, given out now to those that have none."""
+    found = find_state_keys(tx, list(keys))
+    if new := sorted(set(keys) - found.keys()):
+        sql = "INSERT INTO state_keys (type, state_key) VALUES (:type, :state_key) ON CONFLICT DO NOTHING"
+        tx.many(sql, [{"type": kind, "state_key": name} for kind, name in new])
+        found |= find_state_keys(tx, new)
+    return found
 
 
 def state_keys(tx: Transaction, nids: Iterable[StateKeyNid]) -> dict[StateKeyNid, StateKey]:

@@ -103,6 +103,16 @@ def put_off(tx: Transaction, job: Job, run_at: int) -> None:
     _give_back(tx, job, attempts=job.attempts, run_at=run_at)
 
 
+def postpone(tx: Transaction, job: Job, run_at: int, payload: bytes) -> None:
+    """The job cannot be done before `run_at`, and goes on then with this payload; asking for it again brings nothing
+    forward."""
+    sql = """
+        UPDATE jobs SET owner = NULL, lease_until = 0, attempts = 1, run_at = :run_at, payload = :payload
+        WHERE queue = :queue AND key = :key AND owner = :owner
+    """
+    tx.run(sql, queue=job.queue, key=job.key, owner=job.owner, run_at=run_at, payload=payload)
+
+
 def give_back(tx: Transaction, job: Job, now: int) -> None:
     """The job was not done, for a reason that is not its own; it is due again."""
     _give_back(tx, job, attempts=job.attempts - 1, run_at=now)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from oriz_matrix.protocol.identifiers import UserId
+from oriz_matrix.protocol.identifiers import ServerName, UserId, domain_of
 from oriz_matrix.storage.transaction import Transaction, single
 from oriz_matrix.storage.types import FOREVER, EventNid, Position, RoomNid, UserNid
 
@@ -37,6 +37,15 @@ def of_users_in(tx: Transaction, users: Sequence[UserNid], room: RoomNid) -> dic
         WHERE user_nid = ANY(:users) AND room = :room AND until = :forever
     """
     return {row[0]: Membership(*row) for row in tx.rows(sql, users=users, room=room, forever=FOREVER)} if users else {}
+
+
+def all_of(tx: Transaction, room: RoomNid) -> dict[UserNid, Membership]:
+    """Everybody's membership of a room as it is now."""
+    sql = """
+        SELECT user_nid, room, since, membership, event, stay_since FROM memberships
+        WHERE room = :room AND until = :forever
+    """
+    return {row[0]: Membership(*row) for row in tx.rows(sql, room=room, forever=FOREVER)}
 
 
 class Changes:
@@ -148,6 +157,28 @@ def members_here(tx: Transaction, room: RoomNid) -> list[UserNid]:
             AND (SELECT a.user_nid FROM accounts a WHERE a.user_nid = m.user_nid) IS NOT NULL
     """
     return [user for (user,) in tx.rows(sql, room=room, forever=FOREVER)]
+
+
+class Stay(NamedTuple):
+    """From when to when somebody had a membership."""
+
+    since: Position
+    until: Position
+    membership: str
+
+
+def stays_of_server(tx: Transaction, room: RoomNid, server: ServerName, first: Position, last: Position) -> list[Stay]:
+    """When users of a server were joined or invited to a room, of the time between two positions."""
+    # The name is asked row by row: a join would let the engine read all users.
+    sql = """
+        SELECT user_id, since, until, membership FROM (
+            SELECT (SELECT u.user_id FROM users u WHERE u.nid = m.user_nid) AS user_id, since, until, membership
+            FROM memberships m
+            WHERE room = :room AND until >= :first AND since <= :last AND membership IN ('join', 'invite')
+        ) AS stays WHERE user_id LIKE :pattern
+    """
+    rows = tx.rows(sql, room=room, first=first, last=last, pattern=f"%:{server}")
+    return [Stay(*row) for user_id, *row in rows if domain_of(user_id) == server]
 
 
 def guests(tx: Transaction, room: RoomNid) -> list[UserId]:

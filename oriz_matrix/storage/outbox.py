@@ -6,8 +6,7 @@ A destination's rows are deleted when it has taken them. Between two of them the
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
-
+from oriz_matrix.protocol.canonical import encode
 from oriz_matrix.protocol.identifiers import ServerName
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import EventNid, RoomNid
@@ -41,8 +40,8 @@ def add_event(
 
 
 def add_edus(tx: Transaction, servers: Iterable[ServerName], edus: Sequence[Edu]) -> None:
-    """Sends messages to servers by name; `services.federation_out.Senders.poke` afterwards lets them go at once."""
-    bodies = [(edu.name, msgspec.json.encode({"edu_type": edu.type, "content": edu.content})) for edu in edus]
+    """Sends messages to servers by name; `services.outgoing.Outgoing.servers` afterwards lets them go at once."""
+    bodies = [(edu.name, encode({"edu_type": edu.type, "content": edu.content})) for edu in edus]
     rows = [{"server": server, "name": name, "body": body} for server in servers for name, body in bodies]
     # Not overwritten in place: the older one may be on its way, and is deleted by its number when it has arrived.
     tx.many("DELETE FROM outbox_edus WHERE destination = :server AND name = :name AND :body IS NOT NULL", rows)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from oriz_matrix.protocol.identifiers import DeviceId, UserId
-from oriz_matrix.storage import notices
+from oriz_matrix.storage import device_keys, device_lists, device_updates, notices, to_device
 from oriz_matrix.storage.transaction import Transaction, single
 from oriz_matrix.storage.types import DeviceNid, UserNid
 
@@ -64,6 +64,16 @@ def create(tx: Transaction, user: UserNid, new: NewSession) -> DeviceNid:
     return device
 
 
+def log_in(tx: Transaction, user: UserNid, new: NewSession) -> DeviceNid:
+    """Makes a session for somebody who is here already: others hear of a device that is new."""
+    sql = "SELECT 1 FROM devices WHERE user_nid = :user AND device_id = :device_id"
+    is_known = tx.value(sql, user=user, device_id=new.device_id) is not None
+    device = create(tx, user, new)
+    if not is_known:
+        device_lists.note(tx, user)
+    return device
+
+
 @single
 def find(tx: Transaction, token_hash: bytes) -> Session | None:
     """The session that a token opens, unless its account was deactivated. The caller looks at `expires_at`."""
@@ -90,7 +100,7 @@ def end(tx: Transaction, user: UserNid, session: int) -> None:
     sql = "DELETE FROM sessions WHERE nid = :session RETURNING device"
     device = tx.value(sql, session=session)
     if device is not None:
-        _delete_devices(tx, [DeviceNid(device)])
+        _delete_devices(tx, user, [DeviceNid(device)])
     notices.leave(tx, f"user {user}")
 
 
@@ -98,12 +108,19 @@ def end_all(tx: Transaction, user: UserNid) -> None:
     """Ends all sessions of a user and deletes all their devices."""
     tx.run("DELETE FROM sessions WHERE user_nid = :user", user=user)
     sql = "SELECT nid FROM devices WHERE user_nid = :user FOR UPDATE"
-    _delete_devices(tx, [nid for (nid,) in tx.rows(sql, user=user)])
+    _delete_devices(tx, user, [nid for (nid,) in tx.rows(sql, user=user)])
     notices.leave(tx, f"user {user}")
 
 
-def _delete_devices(tx: Transaction, devices: list[DeviceNid]) -> None:
-    """Transaction ids live and die with their device (client-server API, "Transaction identifiers")."""
+def _delete_devices(tx: Transaction, user: UserNid, devices: list[DeviceNid]) -> None:
+    """All that belongs to a device alone goes with it: its transaction ids (client-server API, "Transaction
+    identifiers"), its keys, and what waits for it. Others hear of it."""
+    if not devices:
+        return
+    with_keys = device_keys.ids_with_keys(tx, devices)
+    device_keys.delete(tx, devices)
+    to_device.delete_all(tx, devices)
     tx.run("DELETE FROM sessions WHERE device = ANY(:devices)", devices=devices)
     tx.run("DELETE FROM transaction_ids WHERE device = ANY(:devices)", devices=devices)
     tx.run("DELETE FROM devices WHERE nid = ANY(:devices)", devices=devices)
+    device_updates.announce(tx, user, deleted=with_keys)

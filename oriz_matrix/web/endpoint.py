@@ -30,6 +30,7 @@ CLIENT_V1 = ("v1",)
 CLIENT_V3 = ("v3",)
 CLIENT_R0_V1_V3 = ("r0", "v1", "v3")
 FEDERATION_V1 = ("v1",)
+FEDERATION_V2 = ("v2",)
 KEYS_V2 = ("v2",)
 
 

@@ -15,12 +15,22 @@ from oriz_matrix.web.authentication import Caller
 
 
 class Signatures:
-    """Checks the signatures of requests; `allows` says whether this server talks with another."""
+    """Checks the signatures of requests.
 
-    def __init__(self, keys: ServerKeys, allows: Callable[[ServerName], bool], server_name: ServerName) -> None:
+    `allows` says whether this server talks with another; `heard` hears from whom a request has come.
+    """
+
+    def __init__(
+        self,
+        keys: ServerKeys,
+        allows: Callable[[ServerName], bool],
+        server_name: ServerName,
+        heard: Callable[[ServerName], None],
+    ) -> None:
         self._keys = keys
         self._allows = allows
         self._server_name = server_name
+        self._heard = heard
 
     async def origin(self, caller: Caller) -> ServerName:
         """The server that signed the request; raises `Unauthorized`, `Forbidden`, or what is wrong with the body."""
@@ -43,4 +53,5 @@ class Signatures:
         )
         if not verify(request, credentials, lookup):
             raise Unauthorized(f"The request is not validly signed by {origin}")
+        self._heard(origin)
         return origin

@@ -31,7 +31,7 @@ class AliasesResponse(msgspec.Struct):
 @endpoint.get("/directory/room/{alias}", versions=CLIENT_R0_V3, auth=Auth.NONE)
 async def find_alias(call: Call, alias: RoomAlias) -> AliasResponse:
     """GET /directory/room/{roomAlias}."""
-    return AliasResponse(*await call.services.aliases.find(alias))
+    return AliasResponse(*await call.services.aliases.resolve(alias))
 
 
 @endpoint.put("/directory/room/{alias}", versions=CLIENT_R0_V3, auth=Auth.USER)

@@ -18,6 +18,18 @@ class JoinBody(msgspec.Struct, kw_only=True):
     third_party_signed: dict[str, object] | None = None
 
 
+class Via(msgspec.Struct):
+    """Servers through which a room may be entered; `server_name` is the older name."""
+
+    via: list[str] = []
+    server_name: list[str] = []
+
+    @property
+    def servers(self) -> list[str]:
+        """All of them."""
+        return [*self.via, *self.server_name]
+
+
 class LeaveBody(msgspec.Struct):
     """The body of a leave."""
 
@@ -60,9 +72,9 @@ class JoinedRooms(msgspec.Struct):
 
 
 @endpoint.post("/join/{room}", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.JOINS, guests=True)
-async def join(call: UserCall, room: str, body: JoinBody) -> RoomIdResponse:
+async def join(call: UserCall, room: str, body: JoinBody, query: Via) -> RoomIdResponse:
     """POST /join/{roomIdOrAlias}."""
-    return RoomIdResponse(await call.services.membership.join(call.requester, room, body.reason))
+    return RoomIdResponse(await call.services.membership.join(call.requester, room, body.reason, query.servers))
 
 
 @endpoint.post("/rooms/{room_id}/join", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.JOINS, guests=True)
@@ -90,9 +102,9 @@ async def invite(call: UserCall, room_id: RoomId, body: InviteBody) -> dict[str,
 
 
 @endpoint.post("/knock/{room}", versions=CLIENT_V3, auth=Auth.USER, limit=Limit.JOINS)
-async def knock(call: UserCall, room: str, body: KnockBody) -> RoomIdResponse:
+async def knock(call: UserCall, room: str, body: KnockBody, query: Via) -> RoomIdResponse:
     """POST /knock/{roomIdOrAlias}."""
-    return RoomIdResponse(await call.services.membership.knock(call.requester, room, body.reason))
+    return RoomIdResponse(await call.services.membership.knock(call.requester, room, body.reason, query.servers))
 
 
 @endpoint.post("/rooms/{room_id}/kick", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.STATE)

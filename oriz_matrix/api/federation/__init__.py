@@ -1,6 +1,18 @@
 """The server-server API: what other servers ask of this one."""
 
-from oriz_matrix.api.federation import keys, version
+from oriz_matrix.api.federation import (
+    devices,
+    hierarchy,
+    history,
+    keys,
+    membership,
+    openid,
+    public_rooms,
+    queries,
+    times,
+    transactions,
+    version,
+)
 
-MODULES = (keys, version)
+MODULES = (devices, hierarchy, history, keys, membership, openid, public_rooms, queries, times, transactions, version)
 """Whose endpoints `web.endpoint.declared` collects, where this server talks with others."""

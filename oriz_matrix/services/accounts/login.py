@@ -1,6 +1,9 @@
 """Logging in with a password. Client-server API, "Login"."""
 
-from oriz_matrix.protocol.errors import Forbidden, UserDeactivated, UserLocked
+from collections.abc import Mapping
+from typing import Any
+
+from oriz_matrix.protocol.errors import Forbidden, MissingParam, UserDeactivated, UserLocked
 from oriz_matrix.protocol.identifiers import ServerName, UserId, domain_of
 from oriz_matrix.services.accounts.credentials import Credentials
 from oriz_matrix.services.accounts.passwords import Passwords
@@ -26,6 +29,16 @@ class Login:
         """A session for a user, named by id or localpart; raises Forbidden, UserDeactivated, UserLocked."""
         account = await self.authenticate(user, password)
         return Credentials.of(account.user_id, await self._sessions.open(account.user, device))
+
+    async def prove(self, credentials: Mapping[str, Any]) -> None:
+        """The stage m.login.password of interactive authentication. Raises as `authenticate` does, and MissingParam."""
+        identifier, password = credentials.get("identifier"), credentials.get("password")
+        user = identifier.get("user") if isinstance(identifier, dict) else None
+        if not isinstance(user, str):
+            raise MissingParam("auth.identifier.user is missing")
+        if not isinstance(password, str):
+            raise MissingParam("auth.password is missing")
+        await self.authenticate(user, password)
 
     async def authenticate(self, user: str, password: str) -> Account:
         """The account that the password belongs to. Takes as long for an unknown user."""

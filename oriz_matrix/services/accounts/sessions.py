@@ -106,7 +106,7 @@ class Sessions:
     async def open(self, user: UserNid, device: DeviceRequest) -> Opened:
         """Begins a session; an earlier one of the same device ends."""
         opened = self.opening(device)
-        await self._db.write(sessions.create, user, opened.stored)
+        await self._db.write(sessions.log_in, user, opened.stored)
         self.forget(user)
         return opened
 

@@ -15,7 +15,7 @@ from oriz_matrix.protocol.errors import Forbidden, MatrixError
 from oriz_matrix.protocol.event_contents import CREATE
 from oriz_matrix.protocol.event_format import key_over_byte_limit
 from oriz_matrix.protocol.events import Event, event_from_pdu, redacted
-from oriz_matrix.protocol.hashing import content_hash_matches
+from oriz_matrix.protocol.hashing import content_hash_matches, event_id_of
 from oriz_matrix.protocol.identifiers import EventId, RoomId
 from oriz_matrix.protocol.room_versions import RoomVersion
 from oriz_matrix.protocol.signing import verify_event_signatures
@@ -57,6 +57,14 @@ class Verify:
         for start in range(0, len(items), SLICE):
             found += await asyncio.to_thread(check, items[start : start + SLICE], *more)
         return found
+
+
+def event_id_of_any(pdu: Mapping[str, Any], version: RoomVersion) -> EventId | None:
+    """The id by which a server knows an event that may be malformed; None where it has none."""
+    try:
+        return event_id_of(pdu, version)
+    except (MatrixError, KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def _read_all(pdus: Sequence[object], version: RoomVersion, room_id: RoomId) -> list[Event]:
@@ -104,7 +112,8 @@ def in_order(events: Iterable[Event]) -> list[Event]:
             inside[above].discard(event_id)
             if not inside[above]:
                 ready.append(above)
-    return ordered
+    # The create event authorizes all others also in the versions where none of them says so.
+    return sorted(ordered, key=lambda event: event.type != CREATE[0])
 
 
 class Chain:

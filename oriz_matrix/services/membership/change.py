@@ -4,17 +4,18 @@ What is allowed is decided by the room's authorization rules when the event is a
 say. Source: client-server API, "Room membership", "Guest Access".
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from oriz_matrix.protocol.errors import BadJson, BadRequest, BadState, Forbidden, GuestAccessForbidden, NotFound
 from oriz_matrix.protocol.event_contents import guests_may_join
-from oriz_matrix.protocol.identifiers import EventId, RoomId, ServerName, UserId, domain_of, parse_user_id
+from oriz_matrix.protocol.identifiers import EventId, RoomId, UserId, domain_of, parse_user_id
 from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.accounts.sessions import refuse_suspended
 from oriz_matrix.services.jobs import Jobs
-from oriz_matrix.services.membership.seen import MEMBER, VOUCHER, Seen, Wish, look
+from oriz_matrix.services.membership.elsewhere import Elsewhere
+from oriz_matrix.services.membership.seen import MEMBER, VOUCHER, NotHere, Seen, Wish, look
 from oriz_matrix.services.rooms import access
 from oriz_matrix.services.rooms.append import Append
 from oriz_matrix.services.rooms.follow_ups import DISMISS_GUESTS, GUEST_ACCESS
@@ -34,29 +35,48 @@ class Membership:
     Everything raises NotFound for a room that this server does not know.
     """
 
-    def __init__(self, db: Database, append: Append, jobs: Jobs, server_name: ServerName) -> None:
+    def __init__(self, db: Database, append: Append, jobs: Jobs, elsewhere: Elsewhere) -> None:
         self._db = db
         self._append = append
-        self._server_name = server_name
+        self._elsewhere = elsewhere
+        self._server_name = elsewhere.here
         jobs.register(DISMISS_GUESTS, self._dismiss_guests)
 
-    async def join(self, requester: Requester, room: str, reason: str | None = None) -> RoomId:
-        """Joins a room by id or alias; its id. Who is in it already stays as they are."""
-        seen = await self._look(requester, room, requester.user_id, "join")
-        if seen.membership != "join":
-            content = {"membership": "join", **seen.profile, **_reason(reason)}
-            await self._change(requester, seen, _joining(requester, seen, content))
+    async def join(self, requester: Requester, room: str, reason: str | None = None, via: Sequence[str] = ()) -> RoomId:
+        """Joins a room by id or alias, through the servers of `via` where nobody here is in it; its id.
+
+        Who is in it already stays as they are.
+        """
+        try:
+            seen = await self._look(requester, room, requester.user_id, "join")
+        except NotHere:
+            return await self._elsewhere.join(requester, room, via, _reason(reason))
+        if seen.membership == "join":
+            return seen.room_id
+        if seen.needs_other_server:
+            return await self._elsewhere.join(requester, seen.room_id, via, _reason(reason))
+        content = {"membership": "join", **seen.profile, **_reason(reason)}
+        await self._change(requester, seen, _joining(requester, seen, content))
         return seen.room_id
 
-    async def knock(self, requester: Requester, room: str, reason: str | None = None) -> RoomId:
+    async def knock(
+        self, requester: Requester, room: str, reason: str | None = None, via: Sequence[str] = ()
+    ) -> RoomId:
         """Asks to be let into a room, by id or alias; its id."""
-        seen = await self._look(requester, room, requester.user_id, "knock")
+        try:
+            seen = await self._look(requester, room, requester.user_id, "knock")
+        except NotHere:
+            return await self._elsewhere.knock(requester, room, via, _reason(reason))
         await self._change(requester, seen, {"membership": "knock", **seen.profile, **_reason(reason)})
         return seen.room_id
 
     async def leave(self, requester: Requester, room_id: RoomId, reason: str | None = None) -> None:
         """Leaves a room, turns down its invite or takes back a knock; who has left already stays as they are."""
-        seen = await self._look(requester, room_id, requester.user_id, "leave")
+        try:
+            seen = await self._look(requester, room_id, requester.user_id, "leave")
+        except NotHere:
+            await self._elsewhere.leave(requester, room_id, _reason(reason))
+            return
         if seen.membership is None:
             raise Forbidden("You are not in this room")
         if seen.membership != "leave":
@@ -65,8 +85,7 @@ class Membership:
     async def invite(self, requester: Requester, room_id: RoomId, user: str, reason: str | None = None) -> None:
         """Invites a user."""
         seen = await self._look(requester, room_id, parse_user_id(user, "user_id"), "invite")
-        self._check_invitee(seen)
-        await self._change(requester, seen, {"membership": "invite", **seen.profile, **_reason(reason)})
+        await self._invite(requester, seen, {"membership": "invite", **seen.profile, **_reason(reason)})
 
     async def kick(self, requester: Requester, room_id: RoomId, user: str, reason: str | None = None) -> None:
         """Removes a user from a room, takes back their invite or refuses their knock."""
@@ -95,9 +114,9 @@ class Membership:
         if after not in MEMBERSHIPS:
             raise BadJson(f"membership: must be one of {', '.join(MEMBERSHIPS)}")
         seen = await self._look(requester, room_id, target, after)
-        if after == "invite":
-            self._check_invitee(seen)
         content = {**seen.profile, **content}
+        if after == "invite":
+            return await self._invite(requester, seen, content)
         if after == "join":
             content = _joining(requester, seen, content)
         return await self._change(requester, seen, content)
@@ -114,11 +133,13 @@ class Membership:
     async def _look(self, requester: Requester, room: str, target: UserId, after: str) -> Seen:
         return await self._db.read(look, Wish(room, requester.user_id, target, after))
 
-    def _check_invitee(self, seen: Seen) -> None:
+    async def _invite(self, requester: Requester, seen: Seen, content: Mapping[str, Any]) -> EventId:
         if domain_of(seen.wish.target) != self._server_name:
-            raise Forbidden("user_id: users of other servers cannot be invited here")
+            refuse_suspended(requester)
+            return await self._elsewhere.invite(requester, seen.room_id, seen.wish.target, content)
         if not seen.has_account:
             raise NotFound("user_id: there is no such user")
+        return await self._change(requester, seen, content)
 
     async def _change(self, requester: Requester, seen: Seen, content: Mapping[str, Any]) -> EventId:
         target = seen.wish.target

@@ -6,9 +6,10 @@ Source: client-server API, "Restricted rooms"; server-server API, "Restricted ro
 from collections.abc import Iterator, Mapping
 
 from oriz_matrix.protocol.authorization import power_levels
+from oriz_matrix.protocol.errors import Forbidden, MatrixError, UnableToAuthoriseJoin, UnableToGrantJoin
 from oriz_matrix.protocol.event_contents import CREATE, JOIN_RULES, POWER_LEVELS, Create, JoinRules, Member, member_key
 from oriz_matrix.protocol.events import Event, StateKey
-from oriz_matrix.protocol.identifiers import UserId, domain_of, is_user_id
+from oriz_matrix.protocol.identifiers import ServerName, UserId, domain_of, is_user_id
 from oriz_matrix.protocol.room_versions import RoomVersion
 from oriz_matrix.storage import interning, membership, rooms
 from oriz_matrix.storage.rooms import Room
@@ -17,28 +18,42 @@ from oriz_matrix.storage.types import FOREVER, Position, RoomNid, UserNid
 
 
 def voucher(
-    tx: Transaction, room: Room, state: Mapping[StateKey, Event], user: UserNid, user_id: UserId
+    tx: Transaction, room: Room, state: Mapping[StateKey, Event], user: UserNid, here: ServerName
 ) -> UserId | None:
     """The member of this server who lets a user in because they are in one of the rooms that the join rule names.
 
     None where the rule is another, nobody vouches, or the user is in the room or invited and needs no voucher. `state`
     holds the room's rules and levels, and the user's membership.
     """
-    present = state.get(member_key(user_id))
-    if present is not None and Member(present.content).membership in ("join", "invite"):
-        return None
     rules = JoinRules(state.get(JOIN_RULES))
-    if not _is_restricted(rules, state[CREATE].version) or not _is_in_any(tx, rules, user):
+    user_id = interning.user_ids(tx, [user])[user]
+    if not needs_voucher(state, user_id) or not _is_in_any(tx, rules, user):
         return None
     levels = power_levels(state)
     for member in _candidates(tx, room, user, state):
-        if (
-            domain_of(member) == domain_of(user_id)
-            and levels.user(member) >= levels.invite
-            and _is_in(tx, room, member)
-        ):
+        if domain_of(member) == here and levels.user(member) >= levels.invite and _is_in(tx, room, member):
             return member
     return None
+
+
+def needs_voucher(state: Mapping[StateKey, Event], user_id: UserId) -> bool:
+    """Whether a user can join only because they are in another room."""
+    present = state.get(member_key(user_id))
+    if present is not None and Member(present.content).membership in ("join", "invite"):
+        return False
+    return _is_restricted(JoinRules(state.get(JOIN_RULES)), state[CREATE].version)
+
+
+def refusal(tx: Transaction, state: Mapping[StateKey, Event], user: UserNid | None) -> MatrixError:
+    """Why nobody here lets somebody in who needs a voucher: whether another server may be able to."""
+    rules = JoinRules(state.get(JOIN_RULES))
+    if user is not None and _is_in_any(tx, rules, user):
+        return UnableToGrantJoin()
+    names = [rooms.find(tx, room_id) for room_id in rules.allowed_rooms]
+    rows = rooms.get(tx, [name.nid for name in names if name is not None])
+    if len(rows) < len(names) or any(room.joined <= room.elsewhere for room in rows.values()):
+        return UnableToAuthoriseJoin()
+    return Forbidden("You are in none of the rooms whose members may join")
 
 
 def _is_restricted(rules: JoinRules, version: RoomVersion) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from oriz_matrix.protocol.errors import Forbidden, NotFound
 from oriz_matrix.protocol.event_contents import guests_may_join, member_key, membership
-from oriz_matrix.protocol.identifiers import RoomId, UserId, parse_room_alias, parse_room_id
+from oriz_matrix.protocol.identifiers import RoomId, UserId, domain_of, parse_room_alias, parse_room_id
 from oriz_matrix.protocol.profile_fields import AVATAR_URL, DISPLAYNAME
 from oriz_matrix.services.membership import restricted
 from oriz_matrix.services.rooms import access
@@ -53,6 +53,11 @@ class Seen:
         return membership(self.snapshot.state.get(member_key(self.wish.target)))
 
     @property
+    def needs_other_server(self) -> bool:
+        """Whether the target can join, if at all, only because a member of another server lets them in."""
+        return self.voucher is None and restricted.needs_voucher(self.snapshot.state, self.wish.target)
+
+    @property
     def guests_may_join(self) -> bool:
         """Whether the room is open to guests."""
         return guests_may_join(self.snapshot.state.get(GUEST_ACCESS))
@@ -63,17 +68,25 @@ class Seen:
             raise Forbidden("You are not in this room")
 
 
+class NotHere(NotFound):
+    """Nobody here is in the room, which other servers may be in."""
+
+    message = "There is no such room on this server"
+
+
 def look(tx: Transaction, wish: Wish) -> Seen:
-    """Reads all that a change is decided on. Raises NotFound for a room that nobody here knows, and InvalidParam."""
+    """Reads all that a change is decided on. Raises NotHere, and InvalidParam."""
     name = _room(tx, wish.room)
     room = rooms.get(tx, [name.nid])[name.nid]
+    if room.joined <= room.elsewhere and (room.elsewhere or not room.latest):
+        raise NotHere
     draft = Draft(sender=wish.sender, type=MEMBER, content={"membership": wish.membership}, state_key=wish.target)
     keys = [*needed_keys(draft, name.version), *([GUEST_ACCESS] if wish.membership == "join" else [])]
     state = access.current(tx, room, keys)
     user = interning.find_user(tx, wish.target)
     voucher = None
     if wish.membership == "join" and user is not None:
-        voucher = restricted.voucher(tx, room, state, user, wish.target)
+        voucher = restricted.voucher(tx, room, state, user, domain_of(wish.target))
     if voucher is not None:
         keys.append(member_key(voucher))
         state |= access.current(tx, room, keys[-1:])
@@ -96,11 +109,11 @@ def _room(tx: Transaction, room: str) -> RoomName:
         alias = parse_room_alias(room, "roomIdOrAlias")
         nid = aliases.find(tx, alias)
         if nid is None:
-            raise NotFound(f"There is no room with the alias {alias}")
+            raise NotHere(f"There is no room with the alias {alias}")
         return rooms.name(tx, nid)
     name = rooms.find(tx, parse_room_id(room, "roomIdOrAlias"))
     if name is None:
-        raise NotFound("There is no such room on this server")
+        raise NotHere
     return name
 
 

@@ -1,39 +1,66 @@
-"""Room aliases of this server: making, finding, listing and removing them. Client-server API, "Room aliases"."""
+"""Room aliases: making, listing and removing those of this server, and finding where any alias leads.
+
+Source: client-server API, "Room aliases"; server-server API, GET /query/directory.
+"""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from oriz_matrix.base.clock import Clock
+from oriz_matrix.net.peers import uri
 from oriz_matrix.protocol.authorization.power import may_send
 from oriz_matrix.protocol.errors import AlreadyExists, Forbidden, InvalidParam, NotFound
 from oriz_matrix.protocol.event_contents import CREATE, HISTORY_VISIBILITY, POWER_LEVELS, history_visibility
-from oriz_matrix.protocol.identifiers import RoomAlias, RoomId, ServerName, domain_of
+from oriz_matrix.protocol.identifiers import RoomAlias, RoomId, ServerName, domain_of, parse_room_id
+from oriz_matrix.protocol.room_summaries import received_servers
 from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.accounts.sessions import refuse_suspended
+from oriz_matrix.services.queries import Queries, Question
 from oriz_matrix.services.rooms import access
 from oriz_matrix.services.rooms.append import Append
 from oriz_matrix.services.rooms.canonical_alias import CANONICAL_ALIAS, keeping
 from oriz_matrix.services.rooms.prepare import Draft
-from oriz_matrix.storage import aliases, membership, rooms
+from oriz_matrix.storage import aliases, membership, rooms, servers
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.errors import Duplicate
 from oriz_matrix.storage.rooms import Room
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import RoomNid, UserNid
 
+MOST_SERVERS = 50
+"""So many servers of a room are told, those with the most members."""
+LARGEST_ANSWER = 65536
+
+
+class Resolved(NamedTuple):
+    """Where an alias leads: the room, and servers through which it can be joined."""
+
+    room_id: RoomId
+    servers: list[ServerName]
+
 
 class Aliases:
-    """The aliases of this server."""
+    """The aliases of this server, and where those of others lead."""
 
-    def __init__(self, db: Database, append: Append, clock: Clock, server_name: ServerName) -> None:
+    def __init__(self, db: Database, append: Append, clock: Clock, server_name: ServerName, queries: Queries) -> None:
         self._db = db
         self._append = append
         self._clock = clock
         self._server_name = server_name
+        self._queries = queries
 
-    async def find(self, alias: RoomAlias) -> tuple[RoomId, list[ServerName]]:
-        """The room of an alias, and servers that are in it. Raises NotFound."""
-        return await self._db.read(_find, alias), [self._server_name]
+    async def resolve(self, alias: RoomAlias) -> Resolved:
+        """The room of an alias, and servers that are in it, asked of the alias' own server. Raises NotFound."""
+        server = domain_of(alias)
+        if server == self._server_name:
+            return await self._db.read(_resolve, alias, server)
+        return await self._queries.ask(server, _question(alias, server))
+
+    async def resolve_for_server(self, alias: RoomAlias) -> Resolved:
+        """The same for another server, of an alias of this one. Raises NotFound, InvalidParam."""
+        if domain_of(alias) != self._server_name:
+            raise InvalidParam("room_alias: not of this server")
+        return await self._db.read(_resolve, alias, self._server_name)
 
     async def add(self, requester: Requester, alias: RoomAlias, room_id: RoomId) -> None:
         """Points an alias to a room that the requester is in. Raises Forbidden, AlreadyExists."""
@@ -64,11 +91,29 @@ class Aliases:
         return await self._db.read(_of_room, requester.user, room_id)
 
 
-def _find(tx: Transaction, alias: RoomAlias) -> RoomId:
-    room = aliases.find(tx, alias)
-    if room is None:
+def _resolve(tx: Transaction, alias: RoomAlias, own: ServerName) -> Resolved:
+    nid = aliases.find(tx, alias)
+    if nid is None:
         raise _not_found(alias)
-    return rooms.name(tx, room).room_id
+    others = servers.in_room(tx, nid)[:MOST_SERVERS]
+    room = rooms.get(tx, [nid])[nid]
+    is_here = room.joined > room.elsewhere or not others
+    return Resolved(rooms.name(tx, nid).room_id, [own, *others] if is_here else others)
+
+
+def _question(alias: RoomAlias, server: ServerName) -> Question[Resolved]:
+    def read(content: Mapping[str, Any]) -> Resolved:
+        room_id = parse_room_id(content.get("room_id"), "room_id")
+        return Resolved(room_id, received_servers(content.get("servers")) or [server])
+
+    query = [("room_alias", alias)]
+    return Question(
+        uri=uri("/_matrix/federation/v1/query/directory", query=query),
+        read=read,
+        missing=_not_found(alias).message,
+        largest=LARGEST_ANSWER,
+        is_kept=False,  # who makes an alias and joins by it does so at once
+    )
 
 
 def _add(tx: Transaction, user: UserNid, alias: RoomAlias, room_id: RoomId, now_ms: int) -> None:

@@ -19,19 +19,31 @@ from oriz_matrix.protocol.identifiers import EventId, RoomId
 from oriz_matrix.protocol.relations import THREAD, relation
 from oriz_matrix.services.changes import Changes
 from oriz_matrix.services.jobs import Jobs
+from oriz_matrix.services.outgoing import Outgoing
 from oriz_matrix.services.rooms import threads, unread
 from oriz_matrix.services.rooms.follow_ups import follow_up
 from oriz_matrix.services.rooms.known import Known
 from oriz_matrix.services.rooms.prepare import Draft, Prepare
+from oriz_matrix.services.rooms.receivers import Receiver
 from oriz_matrix.services.rooms.snapshot import Snapshot, needed_keys, snapshot, unchanged
 from oriz_matrix.storage import append, rooms
+from oriz_matrix.storage.caches import RoomName, StateAt
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.errors import Duplicate, RoomMoved
 from oriz_matrix.storage.new_events import NewEvent
+from oriz_matrix.storage.rooms import Room
 
 RACES = 10
 TOGETHER = 32
 """Messages that one transaction appends at most."""
+
+
+class Wakes(NamedTuple):
+    """Who is told when something was appended."""
+
+    changes: Changes
+    jobs: Jobs
+    outgoing: Outgoing
 
 
 class _Turn(NamedTuple):
@@ -61,21 +73,14 @@ class Append:
     """Appends events of local users to rooms."""
 
     def __init__(
-        self,
-        db: Database,
-        changes: Changes,
-        jobs: Jobs,
-        prepare: Prepare,
-        known: Known,
-        count: Callable[[int], None],
+        self, db: Database, prepare: Prepare, known: Known, wakes: Wakes, count: Callable[[int], None]
     ) -> None:
         """`count` hears how many events were appended."""
         self._db = db
-        self._changes = changes
-        self._jobs = jobs
         self._prepare = prepare
         self._known = known
         self._receivers = known.receivers
+        self._wakes = wakes
         self._count = count
         self._lines: WeakValueDictionary[RoomId, _Line] = WeakValueDictionary()
 
@@ -96,6 +101,31 @@ class Append:
             while not turn.done.done():  # else somebody before took it along
                 await self._serve(room_id, line)
         return turn.done.result()
+
+    def turn(self, room_id: RoomId) -> asyncio.Lock:
+        """Held by who writes to a room, so that in one process nobody loses a race."""
+        return self._lines.setdefault(room_id, _Line()).lock
+
+    async def receivers(self, name: RoomName, room: Room) -> Sequence[Receiver]:
+        """The members of a room whose own push rules are asked for each event."""
+        await self._receivers.refresh()
+        return await self._receivers.of_room(name, room)
+
+    def appended(self, name: RoomName, before: StateAt, room: Room, new: Sequence[NewEvent]) -> None:
+        """Tells of events that were appended to a room by somebody else, to this state of it."""
+        if self._known.is_at(name.room_id, before):
+            self._known.appended(name.room_id, room, new)
+        else:
+            self._known.forget(name.room_id)
+        self._tell(room, new)
+
+    def poke(self) -> None:
+        """Something was committed that is no event of a room here."""
+        self._wakes.changes.poke()
+
+    def forget(self, name: RoomName) -> None:
+        """What is known of a room holds no longer."""
+        self._known.forget(name.room_id)
 
     async def _in_thread(self, room_id: RoomId, draft: Draft) -> Draft:
         """The draft with its thread; only for what relates to others in another way the room must be read."""
@@ -192,9 +222,16 @@ class Append:
         else:
             room = await self._db.write(append.append, room_nid, current, new)
         self._known.appended(seen.name.room_id, room, new)
-        self._changes.poke()
+        self._tell(room, new)
+
+    def _tell(self, room: Room, new: Sequence[NewEvent]) -> None:
+        """Wakes all who wait for what was committed."""
+        self._wakes.changes.poke()
+        if room.elsewhere:
+            self._wakes.outgoing.room(room.nid)
+        self._wakes.outgoing.servers(one.server for one in new if one.server is not None)
         if any(one.job is not None for one in new):
-            self._jobs.poke()
+            self._wakes.jobs.poke()
         self._count(len(new))
 
 

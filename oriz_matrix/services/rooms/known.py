@@ -14,7 +14,7 @@ from oriz_matrix.protocol.identifiers import RoomId
 from oriz_matrix.protocol.room_versions import RoomVersion
 from oriz_matrix.services.rooms.receivers import Receiver, Receivers
 from oriz_matrix.services.rooms.snapshot import Snapshot
-from oriz_matrix.storage.caches import RoomName
+from oriz_matrix.storage.caches import RoomName, StateAt
 from oriz_matrix.storage.new_events import NewEvent
 from oriz_matrix.storage.rooms import Room
 from oriz_matrix.storage.types import Position
@@ -90,6 +90,15 @@ class Known:
                 seen.state |= looked_at
         elif seen is None or _moved_at(room) >= _moved_at(seen.room):
             self.cache.put(snapshot.name.room_id, _Seen(snapshot.name, room, looked_at))
+
+    def is_at(self, room_id: RoomId, state: StateAt) -> bool:
+        """Whether what is known of a room is of this state."""
+        seen = self.cache.get(room_id)
+        return seen is not None and seen.room.current == state
+
+    def forget(self, room_id: RoomId) -> None:
+        """A room was changed in another way than by appending to what is known of it."""
+        self.cache.drop(room_id)
 
     def appended(self, room_id: RoomId, room: Room, new: Sequence[NewEvent]) -> None:
         """Remembers the room as it is after events were appended to what is known of it."""

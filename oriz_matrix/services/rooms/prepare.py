@@ -47,7 +47,7 @@ class Prepare:
     def __init__(self, clock: Clock, server_name: ServerName, key: SigningKey) -> None:
         self._clock = clock
         self.server_name = server_name
-        self._key = key
+        self.key = key
 
     def event(
         self,
@@ -62,12 +62,41 @@ class Prepare:
         `state` holds what authorizes it and the create event; `room_id` is None for the create event of a room whose id
         is that event's hash.
         """
+        event = self._builder(version, room_id, ends, state, draft).build(self.server_name, self.key)
+        check_with_state(event, state)
+        return event
+
+    def now_ms(self) -> int:
+        """The time that a new event bears: milliseconds."""
+        return self._clock.now_ms()
+
+    def template(
+        self,
+        version: RoomVersion,
+        room_id: RoomId,
+        ends: Sequence[Extremity],
+        state: Mapping[StateKey, Event],
+        draft: Draft,
+    ) -> dict[str, Any]:
+        """The same for another server, which will complete and sign it for its user."""
+        builder = self._builder(version, room_id, ends, state, draft)
+        check_with_state(builder.build(self.server_name, self.key), state)
+        return builder.template()
+
+    def _builder(
+        self,
+        version: RoomVersion,
+        room_id: RoomId | None,
+        ends: Sequence[Extremity],
+        state: Mapping[StateKey, Event],
+        draft: Draft,
+    ) -> EventBuilder:
         content = draft.content
         if draft.redacts is not None and version.redacts_in_content:
             content = {**content, "redacts": draft.redacts}
         newest = sorted(ends, key=lambda end: -end[1])[:MAX_PREV_EVENTS]
         keys = auth_keys(draft.type, draft.sender, draft.state_key, content, version)
-        event = EventBuilder(
+        return EventBuilder(
             version=version,
             room_id=room_id,
             sender=draft.sender,
@@ -79,6 +108,4 @@ class Prepare:
             auth_event_ids=[state[key].event_id for key in keys if key in state],
             depth=max((depth for _, depth in newest), default=0) + 1,
             origin_server_ts=self._clock.now_ms() if draft.timestamp is None else draft.timestamp,
-        ).build(self.server_name, self._key)
-        check_with_state(event, state)
-        return event
+        )

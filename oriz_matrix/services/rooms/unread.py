@@ -7,14 +7,14 @@ own; rows are only mentions of local users, and what users' own rules make of th
 from collections.abc import Mapping, Sequence
 
 from oriz_matrix.protocol.authorization import power_levels
+from oriz_matrix.protocol.event_contents import MEMBER
 from oriz_matrix.protocol.events import Event, StateKey
-from oriz_matrix.protocol.identifiers import ServerName, UserId, domain_of, is_user_id
+from oriz_matrix.protocol.identifiers import ServerName, UserId, domain_of, is_user_id, other_server
 from oriz_matrix.protocol.push.conditions import RoomContext
 from oriz_matrix.protocol.push.evaluate import Outcome, outcomes_by_default
 from oriz_matrix.services.rooms.receivers import Receiver
 from oriz_matrix.storage.new_events import NewEvent, Verdict
 
-MEMBER = "m.room.member"
 MAX_MENTIONS = 100
 """Rows that the mentions in one event may cost."""
 
@@ -48,16 +48,8 @@ def weigh(
         mentions=mentioned[:MAX_MENTIONS],
         mentions_all=outcomes.everyone.highlight,
         verdicts=verdicts,
-        server=member_server(event, server_name),
+        server=other_server(event.state_key or "", server_name) if event.type == MEMBER else None,
     )
-
-
-def member_server(event: Event, server_name: ServerName) -> ServerName | None:
-    """The other server whose user's membership an event is, if it is one."""
-    if event.type != MEMBER or not is_user_id(event.key[1]):
-        return None
-    server = domain_of(event.key[1])
-    return None if server == server_name else server
 
 
 def _differs(outcome: Outcome, everyone: Outcome, receiver: Receiver) -> bool:

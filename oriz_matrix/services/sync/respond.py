@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 from oriz_matrix.base.cache import Cache
 from oriz_matrix.base.clock import Clock
 from oriz_matrix.protocol.filters import NO_FILTER, Filter
+from oriz_matrix.protocol.identifiers import UserId
 from oriz_matrix.protocol.tokens import SyncToken
 from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.accounts.sessions import Sessions
-from oriz_matrix.services.changes import Changes, Channel, room_channel, user_channel
+from oriz_matrix.services.changes import Changes, Channel, devices_channel, room_channel, user_channel
 from oriz_matrix.services.rooms.client_events import Reader
 from oriz_matrix.services.rooms.ignored import IgnoredUsers
+from oriz_matrix.services.sync.devices import Devices
 from oriz_matrix.services.sync.read import read
 from oriz_matrix.services.sync.shape import Shaper
 from oriz_matrix.services.sync.shared import Shared
@@ -20,6 +22,7 @@ from oriz_matrix.services.sync.window import Touched, Window
 from oriz_matrix.storage import membership
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.membership import Membership
+from oriz_matrix.storage.recent import Change
 from oriz_matrix.storage.types import Position, UserNid
 
 LONGEST_POLL_S = 120.0
@@ -34,6 +37,13 @@ class _Stays(NamedTuple):
     at: Position
     stays: Sequence[Membership]
     channels: frozenset[Channel]
+
+
+class _Answer(NamedTuple):
+    """What is told; `sent` is up to where messages to the device are, where more wait."""
+
+    body: dict[str, Any]
+    sent: Position | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +67,7 @@ class Sync:
         self._ignored = ignored
         self._clock = clock
         self._shared = Shared(db)
+        self._devices = Devices(db, changes)
         self._stays: Cache[UserNid, _Stays] = Cache("memberships", KNOWN_USERS)
 
     async def respond(self, requester: Requester, request: SyncRequest) -> dict[str, Any]:
@@ -64,24 +75,37 @@ class Sync:
         time is over."""
         upto = await self._changes.catch_up()
         since = self._since(request)
+        if since is not None and request.since is not None:
+            await self._devices.acknowledge(requester, request.since, upto)
         if since is None or request.full_state:
-            return self._complete(await self._read(requester, request, since, upto), since, upto)
+            answer = await self._read(requester, request, since, upto)
+            return await self._complete(requester, answer, since, upto)
+        has_more = request.since is not None and request.since.to_device is not None
         deadline = self._clock.monotonic() + min(request.timeout_s, LONGEST_POLL_S)
         while True:
             channels = (await self._memberships(requester.user, upto)).channels
-            if not self._changes.untouched(channels, since):
+            if has_more or not self._changes.untouched(channels, since):
                 answer = await self._read(requester, request, since, upto)
-                if answer:
-                    return self._complete(answer, since, upto)
+                if answer.body:
+                    return await self._complete(requester, answer, since, upto)
             left = deadline - self._clock.monotonic()
             if left <= 0 or self._changes.stopping:
-                return self._complete({}, since, upto)
+                return await self._complete(requester, _Answer({}), since, upto)
             with self._changes.register(channels) as waiter:
                 if self._changes.untouched(channels, upto) and not await waiter.wait(left):
-                    return self._complete({}, since, upto)
+                    return await self._complete(requester, _Answer({}), since, upto)
             if not self._changes.untouched([user_channel(requester.user)], upto):
                 await self._sessions.require_open(requester)
             upto = self._changes.settled
+
+    async def changed_devices(self, requester: Requester, since: SyncToken) -> dict[str, list[UserId]]:
+        """The users whose devices changed since a sync, and those with whom no room is shared since: GET
+        /keys/changes."""
+        upto = await self._changes.catch_up()
+        stays = (await self._memberships(requester.user, upto)).stays
+        after = self._since(SyncRequest(since=since)) or Position(0)
+        window = Window(reader=Reader(requester.user, requester.device), since=after, upto=upto, filter=NO_FILTER)
+        return await self._devices.lists(window, stays, None)
 
     def _since(self, request: SyncRequest) -> Position | None:
         """Where the client stands; a token of a lost history gets a fresh sync."""
@@ -92,7 +116,7 @@ class Sync:
 
     async def _read(
         self, requester: Requester, request: SyncRequest, since: Position | None, upto: Position
-    ) -> dict[str, Any]:
+    ) -> _Answer:
         stays = (await self._memberships(requester.user, upto)).stays
         window = Window(
             reader=Reader(requester.user, requester.device),
@@ -104,12 +128,23 @@ class Sync:
             ignored=await self._ignored.of(requester.user, upto),
             now_ms=self._clock.now_ms(),
         )
+        changes: Sequence[Change] | None = None
         if since is not None and not request.full_state:
-            window = replace(window, touched=Touched.of(self._changes.between(since, upto), requester.user))
-            if self._changes.untouched([user_channel(requester.user)], since):
-                found = await self._shared.rooms(window, stays, requester.user_id)
-                if found is not None:
-                    return {"rooms": {"join": found}} if found else {}
+            changes = self._changes.between(since, upto)
+            window = replace(window, touched=Touched.of(changes, requester.user))
+        answer = await self._rooms(requester, window, stays)
+        devices = await self._devices.sections(requester, request.since, window, changes)
+        if lists := await self._devices.lists(window, stays, changes):
+            answer["device_lists"] = lists
+        return _Answer(answer | devices.body, devices.sent)
+
+    async def _rooms(self, requester: Requester, window: Window, stays: Sequence[Membership]) -> dict[str, Any]:
+        """The rooms of an answer, and account data."""
+        is_later = window.since is not None and not window.full_state
+        if is_later and self._changes.untouched([user_channel(requester.user)], window.after):
+            found = await self._shared.rooms(window, stays, requester.user_id)
+            if found is not None:
+                return {"rooms": {"join": found}} if found else {}
         answer = await self._slice(requester, window, stays[:SLICE])
         for start in range(SLICE, len(stays), SLICE):
             more = await self._slice(requester, window, stays[start : start + SLICE])
@@ -129,13 +164,12 @@ class Sync:
             return known
         stays = await self._db.read(membership.of_user, user, upto)
         rooms = (room_channel(stay.room) for stay in stays if stay.membership == "join")
-        known = _Stays(upto, stays, frozenset((user_channel(user), *rooms)))
+        known = _Stays(upto, stays, frozenset((user_channel(user), devices_channel(user), *rooms)))
         self._stays.put(user, known)
         return known
 
-    def _complete(self, answer: dict[str, Any], since: Position | None, upto: Position) -> dict[str, Any]:
-        answer["next_batch"] = str(SyncToken(max(upto, since or upto)))
-        # Clients with encryption wait for these from their first sync on.
-        answer["device_one_time_keys_count"] = {"signed_curve25519": 0}
-        answer["device_unused_fallback_key_types"] = []
-        return answer
+    async def _complete(
+        self, requester: Requester, answer: _Answer, since: Position | None, upto: Position
+    ) -> dict[str, Any]:
+        next_batch = str(SyncToken(max(upto, since or upto), answer.sent))
+        return {**answer.body, "next_batch": next_batch, **await self._devices.counts(requester, upto)}

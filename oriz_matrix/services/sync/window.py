@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from oriz_matrix.protocol.filters import Filter
 from oriz_matrix.services.rooms.client_events import Reader
 from oriz_matrix.services.rooms.ignored import NOBODY, Ignored
-from oriz_matrix.storage.recent import PERSONAL_KINDS, Change
+from oriz_matrix.storage.recent import DEVICE_KINDS, PERSONAL_KINDS, Change
 from oriz_matrix.storage.types import Position, RoomNid, UserNid
 
 
@@ -23,13 +23,13 @@ class Touched:
 
     @classmethod
     def of(cls, changes: Sequence[Change] | None, reader: UserNid) -> "Touched":
-        """Sorts changes by room, without what concerns other users alone."""
+        """Sorts changes by room, without what concerns devices (`services.sync.devices`), or other users alone."""
         if changes is None:
             return cls(None)
         kinds: dict[RoomNid, set[str]] = {}
         stretches: dict[RoomNid, tuple[Position, Position]] = {}
         for change in changes:
-            if change.kind in PERSONAL_KINDS and change.user != reader:
+            if change.kind in DEVICE_KINDS or (change.kind in PERSONAL_KINDS and change.user != reader):
                 continue
             kinds.setdefault(change.room, set()).add(change.kind)
             first, _ = stretches.get(change.room, (change.position, change.position))

@@ -1,0 +1,81 @@
+"""What passes between this server and others, constructed in the order in which it depends on each other."""
+
+from typing import NamedTuple
+
+from oriz_matrix.base.clock import Clock
+from oriz_matrix.base.ids import Ids
+from oriz_matrix.net.federation import Federation
+from oriz_matrix.protocol.identifiers import ServerName
+from oriz_matrix.services.changes import Changes
+from oriz_matrix.services.federation_in.edus import EDUS
+from oriz_matrix.services.federation_in.missing import MissingEvents
+from oriz_matrix.services.federation_in.receive import Receive
+from oriz_matrix.services.federation_in.retracted import Retracted
+from oriz_matrix.services.federation_in.settle import Settle
+from oriz_matrix.services.federation_in.transactions import Taking, Told, Transactions
+from oriz_matrix.services.federation_in.verify import Verify
+from oriz_matrix.services.federation_out.senders import Senders
+from oriz_matrix.services.jobs import Jobs
+from oriz_matrix.services.membership.elsewhere import Elsewhere
+from oriz_matrix.services.membership.handshakes import Handshakes
+from oriz_matrix.services.membership.invited import Invited
+from oriz_matrix.services.membership.remote import Entering, Incoming, Remote
+from oriz_matrix.services.membership.resident import Resident
+from oriz_matrix.services.outgoing import Outgoing
+from oriz_matrix.services.rooms.aliases import Aliases
+from oriz_matrix.services.rooms.append import Append
+from oriz_matrix.services.rooms.prepare import Prepare
+from oriz_matrix.services.server_keys import ServerKeys
+from oriz_matrix.services.typing_notices import TypingNotices
+from oriz_matrix.storage.database import Database
+
+
+class Below(NamedTuple):
+    """What it stands on; `federation` is None where this server talks with no other."""
+
+    database: Database
+    clock: Clock
+    ids: Ids
+    here: ServerName
+    changes: Changes
+    jobs: Jobs
+    outgoing: Outgoing
+    federation: Federation | None
+    server_keys: ServerKeys
+    prepare: Prepare
+    append: Append
+    typing_notices: TypingNotices
+    aliases: Aliases
+
+
+class Between(NamedTuple):
+    """What takes in, and what sends; `senders` is None where this server talks with no other."""
+
+    receive: Receive
+    missing: MissingEvents
+    transactions: Transactions
+    resident: Resident
+    invited: Invited
+    elsewhere: Elsewhere
+    senders: Senders | None
+
+
+def between(below: Below) -> Between:
+    """Constructs it all; nothing runs yet."""
+    database, clock, here, federation = below.database, below.clock, below.here, below.federation
+    verify = Verify(below.server_keys)
+    missing = MissingEvents(database, federation, verify)
+    receive = Receive(database, below.append, Settle(database, below.append, missing, here), clock, here)
+    entering = Entering()
+    taking = Taking(verify, receive, Retracted(database, verify, below.changes), entering, EDUS)
+    handshakes = Handshakes(federation, here, below.prepare.key, clock)
+    remote = Remote(database, below.append, below.prepare, handshakes, Incoming(verify, missing, receive, entering))
+    return Between(
+        receive=receive,
+        missing=missing,
+        transactions=Transactions(database, taking, Told(below.changes, below.jobs, below.typing_notices), clock),
+        resident=Resident(database, below.prepare, verify, receive),
+        invited=Invited(database, verify, remote, below.prepare),
+        elsewhere=Elsewhere(database, below.aliases, below.prepare, remote, handshakes, receive),
+        senders=Senders(database, federation, below.outgoing, clock, below.ids, here) if federation else None,
+    )

@@ -1,0 +1,1 @@
+"""What this server answers to the questions of others; it only reads."""

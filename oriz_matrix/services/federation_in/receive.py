@@ -1,0 +1,185 @@
+"""Takes the events that wait into their rooms, one after the other in each room.
+
+Most go on where the room ends, and are appended many at a time; the others find their place one by one (`settle`).
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from oriz_matrix.base.clock import Clock
+from oriz_matrix.net.errors import RemoteFailed
+from oriz_matrix.protocol.canonical import decode_strict
+from oriz_matrix.protocol.errors import MatrixError
+from oriz_matrix.protocol.events import Event, event_from_pdu
+from oriz_matrix.protocol.identifiers import EventId, RoomId, ServerName
+from oriz_matrix.services.federation_in.judge import Simple, simple
+from oriz_matrix.services.federation_in.missing import Unfound
+from oriz_matrix.services.federation_in.settle import Settle, Source, finish, require_accepted
+from oriz_matrix.services.rooms import threads, unread
+from oriz_matrix.services.rooms.append import Append
+from oriz_matrix.services.rooms.follow_ups import follow_up
+from oriz_matrix.storage import append, incoming, rooms
+from oriz_matrix.storage.caches import RoomName
+from oriz_matrix.storage.database import Database
+from oriz_matrix.storage.errors import Duplicate, RoomMoved, StorageError
+from oriz_matrix.storage.incoming import Waiting
+from oriz_matrix.storage.new_events import NewEvent
+from oriz_matrix.storage.rooms import Room
+from oriz_matrix.storage.transaction import Transaction
+
+TOGETHER = 50
+ROOMS_AT_ONCE = 20
+FIRST_PAUSE_S = 5.0
+LONGEST_PAUSE_S = 600.0
+GIVE_UP_MS = 24 * 3600 * 1000
+
+log = structlog.get_logger()
+
+
+class Receive:
+    """Works through what waits, in every process; an event that two of them take is appended by one."""
+
+    def __init__(self, db: Database, append: Append, settle: Settle, clock: Clock, here: ServerName) -> None:
+        self._db = db
+        self._append = append
+        self._settle = settle
+        self._clock = clock
+        self._here = here
+        self._working: dict[RoomId, asyncio.Task[None]] = {}
+        self._again: set[RoomId] = set()
+        self._places = asyncio.Semaphore(ROOMS_AT_ONCE)
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Goes on with what waited when the server stopped."""
+        for room_id in await self._db.read(incoming.rooms):
+            self.poke(room_id)
+
+    async def stop(self) -> None:
+        """Stops; what waits is there at the next start."""
+        self._stopping = True
+        working = list(self._working.values())
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+
+    def poke(self, room_id: RoomId) -> None:
+        """Events wait in this room."""
+        if room_id in self._working:
+            self._again.add(room_id)
+        elif not self._stopping:
+            task = asyncio.create_task(self._work(room_id))
+            self._working[room_id] = task
+            task.add_done_callback(lambda _: self._ended(room_id))
+
+    def _ended(self, room_id: RoomId) -> None:
+        del self._working[room_id]
+        if room_id in self._again:
+            self._again.discard(room_id)
+            self.poke(room_id)
+
+    async def event(self, name: RoomName, event: Event, source: Source) -> None:
+        """Takes one event at once, which another server hands over. Raises Forbidden where it is not accepted."""
+        try:
+            async with self._append.turn(name.room_id):
+                if await self._simply(name, [event], source):
+                    return
+            require_accepted(await self._settle.event(name, event, source))
+        except Unfound as error:
+            raise MatrixError(f"What the event rests on cannot be had: {error}") from None
+
+    async def _work(self, room_id: RoomId) -> None:
+        """Takes all that waits in a room; what cannot be judged now is tried again after a while."""
+        pause = FIRST_PAUSE_S
+        while True:
+            try:
+                async with self._places:
+                    left = await self._all_in(room_id)
+            except (StorageError, MatrixError) as error:
+                log.warning("events cannot be taken now", room=room_id, error=str(error))
+                left = True
+            except Exception:
+                log.exception("events cannot be taken", room=room_id)
+                left = True
+            if not left:
+                return
+            await self._clock.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    async def _all_in(self, room_id: RoomId) -> bool:
+        """Takes what waits in a room; whether something is left that cannot be judged now."""
+        name = await self._db.read(rooms.find, room_id)
+        if name is None:
+            return False
+        left: set[EventId] = set()
+        while waiting := await self._db.read(incoming.waiting, name.nid, left, TOGETHER):
+            found = [_event(name, one) for one in waiting]
+            async with self._append.turn(room_id):
+                if await self._simply(name, found, Source(waiting[0].origin)):
+                    continue
+            if not await self._one(name, found[0], waiting[0]):
+                left.add(found[0].event_id)
+        return bool(left)
+
+    async def _one(self, name: RoomName, event: Event, waiting: Waiting) -> bool:
+        """Settles one event that waits; whether it is done with."""
+        try:
+            judged = await self._settle.event(name, event, Source(waiting.origin))
+        except (Unfound, RemoteFailed) as error:
+            given_up = self._clock.now_ms() > waiting.received_at + GIVE_UP_MS
+            log.info("an event waits", event=event.event_id, room=name.room_id, reason=str(error), given_up=given_up)
+            if not given_up:
+                return False
+            judged = None
+        if judged is None:
+            await self._db.write(incoming.done, name.nid, [event.event_id])
+        return True
+
+    async def _simply(self, name: RoomName, waiting: Sequence[Event], source: Source) -> bool:
+        """Appends those of the events, from the first on, that go on where the room ends; whether there was one.
+
+        The caller holds the room's turn.
+        """
+        found = await self._db.read(simple, name, waiting)
+        if found.done:
+            await self._db.write(incoming.done, name.nid, found.done)
+        if not found.new:
+            return bool(found.done)
+        new = await self._weighed(name, found, source)
+        try:
+            room = await self._db.write(_append, found, new)
+        except (RoomMoved, Duplicate):
+            return len(waiting) > 1  # looked at anew; one alone finds its place by itself
+        self._append.appended(name, found.room.current, room, new)
+        return True
+
+    async def _weighed(self, name: RoomName, found: Simple, source: Source) -> list[NewEvent]:
+        receivers = await self._append.receivers(name, found.room)
+        state = dict(found.state)
+        new = []
+        for event, target in zip(found.new, found.redacts, strict=True):
+            weighed = unread.weigh(event, found.room.joined, state, self._here, receivers)
+            thread = None
+            if "m.relates_to" in event.content:
+                thread = await self._db.read(threads.of_content, name.room_id, event.content)
+            follows = follow_up(event, state)
+            new.append(
+                weighed._replace(
+                    thread=thread, redacts=target, job=follows, goes_out=source.passes_on, but=source.server
+                )
+            )
+            if event.is_state:
+                state[event.key] = event
+        return new
+
+
+def _event(name: RoomName, waiting: Waiting) -> Event:
+    return event_from_pdu(decode_strict(waiting.body), name.version)
+
+
+def _append(tx: Transaction, found: Simple, new: Sequence[NewEvent]) -> Room:
+    room = append.append(tx, found.room.nid, found.room.current, new)
+    finish(tx, room, found.new, found.early)
+    return room

@@ -1,0 +1,180 @@
+"""How one event of another server finds its place: what is missing is fetched, its fate decided, its states written.
+
+An event that is accepted is first kept outside the timeline with the states before and after it; then it is appended
+with all that it changes of the current state. Each step can be done again after a crash.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import structlog
+
+from oriz_matrix.protocol.errors import Forbidden, Unavailable
+from oriz_matrix.protocol.events import Event
+from oriz_matrix.protocol.identifiers import EventId, ServerName, domain_of
+from oriz_matrix.services.federation_in import judge
+from oriz_matrix.services.federation_in.judge import HELD_BACK, Judged, Missing, Outcome
+from oriz_matrix.services.federation_in.missing import MissingEvents, Unfound
+from oriz_matrix.services.rooms import threads, unread
+from oriz_matrix.services.rooms.append import Append
+from oriz_matrix.services.rooms.follow_ups import follow_up
+from oriz_matrix.storage import append, arrivals, early_redactions, gaps, incoming, rooms, servers
+from oriz_matrix.storage.arrivals import Stored
+from oriz_matrix.storage.caches import RoomName
+from oriz_matrix.storage.database import Database
+from oriz_matrix.storage.errors import RoomMoved
+from oriz_matrix.storage.gaps import Gap
+from oriz_matrix.storage.new_events import Arrival, NewEvent
+from oriz_matrix.storage.rooms import Room
+from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.types import EventNid
+
+RACES = 20
+ASKED = 5
+"""So many servers are asked for what is missing."""
+
+log = structlog.get_logger()
+
+
+class Source(NamedTuple):
+    """Who gave an event, and whether this server passes it on to the others in the room (all but who gave it)."""
+
+    server: ServerName
+    passes_on: bool = False
+
+
+class Settle:
+    """Settles events. `names`: this server's."""
+
+    def __init__(self, db: Database, append: Append, missing: MissingEvents, here: ServerName) -> None:
+        self._db = db
+        self._append = append
+        self._missing = missing
+        self._here = here
+
+    async def event(self, name: RoomName, event: Event, source: Source, *, deep: bool = True) -> Judged | None:
+        """Gives an event its place; its fate, None where it had one already.
+
+        `deep`: whether missing events before it may be fetched, and settled first. Raises Unfound where what is missing
+        cannot be had now.
+        """
+        judged = await self._judge(name, event, source, deep=deep)
+        if judged is None:
+            return None
+        if judged.rejected is not None or judged.soft_failed:
+            await self._db.write(_set_aside, name, event, judged)
+            log.info("an event is set aside", event=event.event_id, room=event.room_id, rejected=judged.rejected)
+            return judged
+        kept = await self._db.write(_keep, name, event, judged)
+        for _ in range(RACES):
+            async with self._append.turn(name.room_id):
+                found = await self._db.read(judge.outcome, name, event, kept, judged.behind, self._here)
+                if not found.allowed:
+                    await self._db.write(_set_aside, name, event, judged._replace(soft_failed=True))
+                    return judged._replace(soft_failed=True)
+                if await self._arrive(name, event, source, judged, kept, found):
+                    return judged
+        raise Unavailable("The room changes too fast, try again")
+
+    async def _judge(self, name: RoomName, event: Event, source: Source, *, deep: bool) -> Judged | None:
+        """Judges an event, after fetching what is missing. None where it has its place."""
+        judged = await self._db.read(_judge, name, event)
+        if isinstance(judged, Missing) and judged.previous and deep:
+            await self._settle_before(name, event, source)
+            judged = await self._db.read(_judge, name, event)
+        if isinstance(judged, Missing):
+            asked = await self._servers(name, event, source)
+            for event_id in judged.previous:
+                await self._missing.state_after(name, event_id, asked)
+            if judged.auth:
+                await self._missing.auth_events(name, event.event_id, asked)
+            judged = await self._db.read(_judge, name, event)
+        if isinstance(judged, Missing):
+            raise Unfound("what was fetched is not enough")
+        return judged
+
+    async def _settle_before(self, name: RoomName, event: Event, source: Source) -> None:
+        """Fetches and settles events between what is known and this event; what fails is passed over."""
+        room = (await self._db.read(rooms.get, [name.nid]))[name.nid]
+        ends = [event_id for event_id, _ in room.extremities]
+        asked = await self._servers(name, event, source)
+        for one in await self._missing.events_before(name, event, ends, asked[:1]):
+            try:
+                await self.event(name, one, Source(source.server), deep=False)
+            except Unfound as error:
+                log.info("an event before another is not settled", event=one.event_id, reason=str(error))
+
+    async def _servers(self, name: RoomName, event: Event, source: Source) -> Sequence[ServerName]:
+        """Whom to ask for what is missing: who gave the event, who made it, and others in the room."""
+        others = await self._db.read(servers.in_room, name.nid)
+        asked = dict.fromkeys([source.server, domain_of(event.sender), *others])
+        return [server for server in asked if server != self._here][:ASKED]
+
+    async def _arrive(
+        self, name: RoomName, event: Event, source: Source, judged: Judged, kept: Stored, found: Outcome
+    ) -> bool:
+        """Appends a kept event; False where the room moved."""
+        thread = await self._db.read(threads.of_content, name.room_id, event.content)
+        receivers = await self._append.receivers(name, found.room)
+        new = unread.weigh(event, found.room.joined, found.state, self._here, receivers)._replace(
+            thread=thread,
+            redacts=found.redacts if found.redacts is not HELD_BACK else None,
+            job=follow_up(event, found.state),
+            goes_out=source.passes_on,
+            but=source.server,
+        )
+        assert kept.before is not None
+        arrival = Arrival(kept.number, kept.before, found.replaces, judged.behind, found.changes)
+        try:
+            room = await self._db.write(_append, found, new, arrival, judged.hole)
+        except RoomMoved:
+            return False
+        self._append.appended(name, found.room.current, room, [new])
+        if arrival.changes:
+            self._append.forget(name)
+        return True
+
+
+def _judge(tx: Transaction, name: RoomName, event: Event) -> Missing | Judged | None:
+    stored = arrivals.find(tx, [event.event_id]).get(event.event_id)
+    if stored is not None and not stored.is_outlier:
+        return None
+    return judge.judge(tx, name, event)
+
+
+def _keep(tx: Transaction, name: RoomName, event: Event, judged: Judged) -> Stored:
+    arrivals.keep(tx, name.nid, [event], {})
+    return arrivals.branch_off(tx, name.nid, event, judged.before, rejected=None, soft_failed=False)
+
+
+def _set_aside(tx: Transaction, name: RoomName, event: Event, judged: Judged) -> None:
+    """Keeps an event that is shown to nobody."""
+    arrivals.keep(tx, name.nid, [event], {})
+    arrivals.branch_off(tx, name.nid, event, judged.before, rejected=judged.rejected, soft_failed=judged.soft_failed)
+    incoming.done(tx, name.nid, [event.event_id])
+
+
+def _append(tx: Transaction, found: Outcome, new: NewEvent, arrival: Arrival, hole: Sequence[EventId]) -> Room:
+    """Appends a kept event, and all that goes with it."""
+    room = append.arrive(tx, found.room.nid, found.room.current, new, arrival)
+    if hole:
+        gaps.put(tx, Gap(room.nid, room.latest, 0, list(hole)))
+    finish(tx, room, [new.event], found.early)
+    if found.redacts is HELD_BACK and isinstance(new.event.redacts, str):
+        early_redactions.hold_back(tx, arrival.number, EventId(new.event.redacts))
+    return room
+
+
+def finish(tx: Transaction, room: Room, new: Sequence[Event], early: Sequence[tuple[EventId, EventNid]]) -> None:
+    """Events of other servers are appended: they wait no longer, and redactions that came before them are applied."""
+    incoming.done(tx, room.nid, [event.event_id for event in new])
+    for event_id, redaction in early:
+        early_redactions.apply(tx, event_id, redaction)
+
+
+def require_accepted(judged: Judged | None) -> None:
+    """Raises Forbidden for an event that was not accepted, as whoever hands it over must hear."""
+    if judged is not None and judged.rejected is not None:
+        raise Forbidden(judged.rejected)
+    if judged is not None and judged.soft_failed:
+        raise Forbidden("The room's present state does not allow this event")

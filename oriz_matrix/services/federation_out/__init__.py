@@ -1,0 +1,1 @@
+"""What goes out to other servers by itself: events and messages, destination by destination."""

@@ -1,0 +1,233 @@
+"""Asks other servers to let users of this one into their rooms, and out of them.
+
+Whatever they answer is checked before it is signed or kept (traps.md 27, 42). Server-server API, "Joining Rooms",
+"Knocking upon a room", "Leaving Rooms (Rejecting Invites)", "Inviting to a room".
+"""
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import structlog
+
+from oriz_matrix.base.clock import Clock
+from oriz_matrix.net.errors import BadAnswer, Refused, RemoteFailed
+from oriz_matrix.net.federation import Federation
+from oriz_matrix.net.peers import PeerRequest, uri
+from oriz_matrix.protocol.canonical import encode
+from oriz_matrix.protocol.errors import BadGateway, Forbidden, IncompatibleRoomVersion, MatrixError, NotFound
+from oriz_matrix.protocol.event_builder import complete
+from oriz_matrix.protocol.event_contents import MEMBER, Member
+from oriz_matrix.protocol.events import Event, event_from_pdu
+from oriz_matrix.protocol.identifiers import RoomId, ServerName, UserId
+from oriz_matrix.protocol.room_versions import ROOM_VERSIONS, RoomVersion
+from oriz_matrix.protocol.signing import SigningKey
+from oriz_matrix.protocol.stripped_state import prune
+
+T = TypeVar("T")
+
+V1, V2 = "/_matrix/federation/v1", "/_matrix/federation/v2"
+HANDSHAKE_SECONDS = 180.0
+LARGEST_ROOM = 256 * 1024 * 1024
+MOST_ASKED = 10
+"""So many servers are asked, one after the other."""
+VOUCHER = "join_authorised_via_users_server"
+
+log = structlog.get_logger()
+
+
+class Wish(NamedTuple):
+    """A membership that a user of this server wants: in which room, and what else their event says."""
+
+    room_id: RoomId
+    user_id: UserId
+    content: Mapping[str, Any]
+
+
+class Joined(NamedTuple):
+    """A join that another server has taken: the event, the room's state before it as it says, and the auth chain."""
+
+    event: Event
+    server: ServerName
+    state: list[Any]
+    auth_chain: list[Any]
+
+
+class Knocked(NamedTuple):
+    """A knock that another server has taken, and what it shows of the room."""
+
+    event: Event
+    shown: list[dict[str, Any]]
+
+
+class Handshakes:
+    """Speaks with the servers of rooms."""
+
+    def __init__(self, federation: Federation | None, here: ServerName, key: SigningKey, clock: Clock) -> None:
+        """`federation` is None where this server talks with no other."""
+        self._federation = federation
+        self._clock = clock
+        self._here = here
+        self._key = key
+
+    async def join(
+        self,
+        wish: Wish,
+        servers: Sequence[ServerName],
+        begin: Callable[[RoomVersion], Coroutine[Any, Any, None]],
+    ) -> Joined:
+        """Joins through the first server that lets the user in. Raises what the last one said, NotFound, BadGateway.
+
+        `begin` is awaited before the join is handed over: from then on others may send events of the room.
+        """
+
+        async def ask(federation: Federation, server: ServerName) -> Joined:
+            event = await self._template(federation, server, "join", wish)
+            await begin(event.version)
+            room_id = wish.room_id
+            request = PeerRequest(
+                method="PUT",
+                uri=uri(f"{V2}/send_join", room_id, event.event_id, query=[("omit_members", "false")]),
+                body=event.encoded,
+                seconds=HANDSHAKE_SECONDS,
+                limit=LARGEST_ROOM,
+            )
+            answer = await federation.ask(server, request)
+            state, chain = answer.get("state"), answer.get("auth_chain")
+            if not isinstance(state, list) or not isinstance(chain, list):
+                raise BadAnswer("state, auth_chain: must be lists")
+            return Joined(_signed_by_both(event, answer.get("event")), server, state, chain)
+
+        return await self._of_any(servers, ask)
+
+    async def knock(self, wish: Wish, servers: Sequence[ServerName]) -> Knocked:
+        """Knocks through the first server that takes it."""
+
+        async def ask(federation: Federation, server: ServerName) -> Knocked:
+            event = await self._template(federation, server, "knock", wish)
+            answer = await self._hand_over(federation, server, f"{V1}/send_knock", event)
+            return Knocked(event, prune(answer.get("knock_room_state")))
+
+        return await self._of_any(servers, ask)
+
+    async def leave(self, wish: Wish, servers: Sequence[ServerName]) -> Event:
+        """Turns an invite down, or takes a knock back, through the first server that takes it."""
+
+        async def ask(federation: Federation, server: ServerName) -> Event:
+            event = await self._template(federation, server, "leave", wish)
+            await self._hand_over(federation, server, f"{V2}/send_leave", event)
+            return event
+
+        return await self._of_any(servers, ask)
+
+    async def invite(self, server: ServerName, event: Event, shown: Sequence[Event]) -> Event:
+        """Hands an invite to the invited user's server; the event with its signature. Raises what that one says."""
+
+        async def ask(federation: Federation, server: ServerName) -> Event:
+            body = {
+                "room_version": event.version.name,
+                "event": event.pdu,
+                "invite_room_state": [one.pdu for one in shown],
+            }
+            target = uri(f"{V2}/invite", event.room_id, event.event_id)
+            answer = await federation.ask(
+                server, PeerRequest(method="PUT", uri=target, body=encode(body), seconds=HANDSHAKE_SECONDS)
+            )
+            return _signed_by_both(event, answer.get("event"))
+
+        return await self._of_any([server], ask)
+
+    async def _template(self, federation: Federation, server: ServerName, membership: str, wish: Wish) -> Event:
+        """The user's membership, made of what a server hands out for it, completed and signed."""
+        versions = [("ver", name) for name in ROOM_VERSIONS] if membership != "leave" else []
+        answer = await federation.get(
+            server, uri(f"{V1}/make_{membership}", wish.room_id, wish.user_id, query=versions)
+        )
+        version = ROOM_VERSIONS.get(str(answer.get("room_version", "1")))
+        template = answer.get("event")
+        if version is None or not isinstance(template, dict):
+            raise BadAnswer("there is no event, or one of an unknown room version")
+        said = template.get("content")
+        vouches = said.get(VOUCHER) if isinstance(said, dict) else None
+        mine = {**wish.content, "membership": membership}
+        if membership == "join" and isinstance(vouches, str):
+            mine[VOUCHER] = vouches
+        # Only what the other server must know goes over: who authorizes it, and what lies before it.
+        taken = {name: template.get(name) for name in ("auth_events", "prev_events", "depth")}
+        pdu = {
+            **taken,
+            "type": MEMBER,
+            "room_id": wish.room_id,
+            "sender": wish.user_id,
+            "state_key": wish.user_id,
+            "content": mine,
+            "origin_server_ts": self._clock.now_ms(),
+        }
+        try:
+            return complete(pdu, version, self._here, self._key)
+        except MatrixError as error:
+            raise BadAnswer(f"the event cannot be completed: {error.message}") from None
+
+    async def _hand_over(self, federation: Federation, server: ServerName, path: str, event: Event) -> dict[str, Any]:
+        request = PeerRequest(
+            method="PUT", uri=uri(path, event.room_id, event.event_id), body=event.encoded, seconds=HANDSHAKE_SECONDS
+        )
+        return await federation.ask(server, request)
+
+    async def _of_any(
+        self, servers: Sequence[ServerName], ask: Callable[[Federation, ServerName], Coroutine[Any, Any, T]]
+    ) -> T:
+        """What the first of the servers answers that takes it."""
+        if self._federation is None:
+            raise NotFound("This server does not talk with others")
+        failure: MatrixError = NotFound("No server is known that could let you in")
+        others = [server for server in dict.fromkeys(servers) if server != self._here]
+        for server in others[:MOST_ASKED]:
+            try:
+                return await ask(self._federation, server)
+            except RemoteFailed as error:
+                log.info("a server does not take a membership", server=server, reason=str(error))
+                failure = _meaning(error, failure)
+        raise failure
+
+
+def _signed_by_both(event: Event, answered: object) -> Event:
+    """The event as the other server gives it back, if that differs by signatures only (traps.md 26)."""
+    if not isinstance(answered, dict):
+        return event
+    try:
+        signed = event_from_pdu(answered, event.version)
+    except MatrixError:
+        return event
+    signatures = event.pdu["signatures"]
+    if signed.event_id != event.event_id or {**signed.pdu, "signatures": signatures} != event.pdu:
+        return event
+    return Event(event.version, event.event_id, event.room_id, {**event.pdu, "signatures": _both(signed, event)})
+
+
+def _both(signed: Event, event: Event) -> dict[str, Any]:
+    """The signatures of the answer, with ours as they were."""
+    theirs = {name: made for name, made in signed.pdu["signatures"].items() if isinstance(made, dict)}
+    return {**theirs, **event.pdu["signatures"]}
+
+
+def _meaning(error: RemoteFailed, before: MatrixError) -> MatrixError:
+    """What a failure means to the user: a refusal by a server counts more than one that is away."""
+    if not isinstance(error, Refused):
+        return before if isinstance(before, Forbidden) else BadGateway("The other server does not answer as it should")
+    if error.errcode == "M_INCOMPATIBLE_ROOM_VERSION":
+        return IncompatibleRoomVersion(room_version=str(error.content.get("room_version", ""))[:32])
+    if error.status in (400, 403):
+        return Forbidden(f"The other server refuses: {error.error[:200]}")
+    if error.status == 404:
+        return NotFound(f"The other server does not know it: {error.error[:200]}")
+    return before if isinstance(before, Forbidden) else BadGateway("The other server cannot do it now")
+
+
+def of_room_version(name: object) -> RoomVersion | None:
+    """A room version by its name, as another server says it."""
+    return ROOM_VERSIONS.get(name) if isinstance(name, str) else None
+
+
+def is_membership(event: Event, membership: str) -> bool:
+    """Whether an event gives somebody this membership."""
+    return event.type == MEMBER and event.is_state and Member(event.content).membership == membership

@@ -1,0 +1,194 @@
+"""Memberships of users here in rooms that only other servers are in: joins, knocks, invites, and their ends.
+
+The state that a join brings is hostile input: each event of it is checked as any event is, and the join must be allowed
+by what is left (traps.md 42). Server-server API, "Joining Rooms", "Inviting to a room".
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import structlog
+
+from oriz_matrix.protocol.authorization import auth_keys_of, check_with_state
+from oriz_matrix.protocol.errors import BadGateway, Forbidden, MatrixError
+from oriz_matrix.protocol.event_builder import EventBuilder
+from oriz_matrix.protocol.event_contents import CREATE, MEMBER
+from oriz_matrix.protocol.events import Event
+from oriz_matrix.protocol.identifiers import EventId, RoomId, ServerName, UserId, domain_of
+from oriz_matrix.protocol.room_versions import RoomVersion
+from oriz_matrix.services.federation_in.missing import MissingEvents
+from oriz_matrix.services.federation_in.receive import Receive
+from oriz_matrix.services.federation_in.settle import Source
+from oriz_matrix.services.federation_in.verify import Verify
+from oriz_matrix.services.membership.handshakes import Handshakes, Joined, Wish
+from oriz_matrix.services.rooms import unread
+from oriz_matrix.services.rooms.append import Append
+from oriz_matrix.services.rooms.prepare import Prepare
+from oriz_matrix.storage import entering, events, interning, membership, outside, rooms
+from oriz_matrix.storage.caches import RoomName
+from oriz_matrix.storage.database import Database
+from oriz_matrix.storage.rooms import Room
+from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.types import EventNid
+
+log = structlog.get_logger()
+
+
+class Entering:
+    """The rooms that this process is about to enter: what others send of them is kept until then."""
+
+    def __init__(self) -> None:
+        self._rooms: defaultdict[RoomId, int] = defaultdict(int)
+
+    def __contains__(self, room_id: object) -> bool:
+        return room_id in self._rooms
+
+    @contextmanager
+    def room(self, room_id: RoomId) -> Iterator[None]:
+        """While a room is being entered."""
+        self._rooms[room_id] += 1
+        try:
+            yield
+        finally:
+            self._rooms[room_id] -= 1
+            if not self._rooms[room_id]:
+                del self._rooms[room_id]
+
+
+class Incoming(NamedTuple):
+    """What takes events of other servers."""
+
+    verify: Verify
+    missing: MissingEvents
+    receive: Receive
+    entering: Entering
+
+
+class Remote:
+    """Changes memberships through other servers."""
+
+    def __init__(
+        self, db: Database, append: Append, prepare: Prepare, handshakes: Handshakes, incoming: Incoming
+    ) -> None:
+        self._db = db
+        self._append = append
+        self._prepare = prepare
+        self._here = prepare.server_name
+        self._handshakes = handshakes
+        self._verify = incoming.verify
+        self._missing = incoming.missing
+        self._receive = incoming.receive
+        self._entering = incoming.entering
+
+    async def join(self, wish: Wish, servers: Sequence[ServerName]) -> None:
+        """Joins a room through one of the servers. Raises what they say, or BadGateway."""
+        with self._entering.room(wish.room_id):
+
+            async def begin(version: RoomVersion) -> None:
+                await self._db.write(entering.open_room, wish.room_id, version)
+
+            joined = await self._handshakes.join(wish, servers, begin)
+            name = await self._db.write(entering.open_room, wish.room_id, joined.event.version)
+            if await self._db.read(_is_here, name):
+                await self._receive.event(name, joined.event, Source(joined.server))
+                return
+            state = await self._checked(name, joined)
+            async with self._append.turn(wish.room_id):
+                room, new = await self._enter(name, joined.event, state)
+            self._append.forget(name)
+            self._append.appended(name, room.current, room, [new])
+        self._receive.poke(wish.room_id)
+
+    async def _checked(self, name: RoomName, joined: Joined) -> dict[EventId, Event]:
+        """The accepted events of the state that a server gave, all kept. Raises BadGateway where it is no use."""
+        state = await self._verify.events(joined.state, name.version, name.room_id)
+        inside = {event.event_id for event in state}
+        chain = await self._verify.events(joined.auth_chain, name.version, name.room_id)
+        kept = await self._missing.keep(name, [*state, *(event for event in chain if event.event_id not in inside)])
+        accepted = [
+            event
+            for event in state
+            if event.is_state and event.event_id in kept.events and event.event_id not in kept.rejected
+        ]
+        by_key = {event.key: event for event in accepted}
+        if len(by_key) < len(accepted) or CREATE not in by_key:
+            raise BadGateway("The other server gave a state that cannot be")
+        try:
+            keys = [CREATE, *auth_keys_of(joined.event)]
+            check_with_state(joined.event, {key: by_key[key] for key in keys if key in by_key})
+        except Forbidden as error:
+            raise BadGateway(f"The other server gave a state that does not allow the join: {error.message}") from None
+        return {event.event_id: event for event in accepted}
+
+    async def _enter(self, name: RoomName, event: Event, state: Mapping[EventId, Event]) -> tuple[Room, Any]:
+        by_key = {one.key: one for one in state.values()}
+        new = unread.weigh(event, 0, by_key, self._here)._replace(goes_out=False)
+        return await self._db.write(_enter, name, list(state), new, self._here), new
+
+    async def knock(self, wish: Wish, servers: Sequence[ServerName]) -> None:
+        """Knocks at a room through one of the servers."""
+        knocked = await self._handshakes.knock(wish, servers)
+        await self._outside(knocked.event, knocked.shown)
+
+    async def leave(self, wish: Wish, servers: Sequence[ServerName]) -> None:
+        """Turns an invite down, or takes a knock back; where no server takes it, for this one alone."""
+        last = await self._db.read(_last, wish)
+        if last is None:
+            raise Forbidden("You are not in this room")
+        asked = [*servers, domain_of(last.sender)]
+        try:
+            event = await self._handshakes.leave(wish, asked)
+        except MatrixError as error:
+            log.info("a membership ends without the room's servers", room=wish.room_id, reason=error.message)
+            event = self._alone(wish, last)
+        await self._outside(event, None)
+
+    def _alone(self, wish: Wish, last: Event) -> Event:
+        """A leave that nobody else has seen."""
+        return EventBuilder(
+            version=last.version,
+            room_id=wish.room_id,
+            sender=wish.user_id,
+            type=MEMBER,
+            content={**wish.content, "membership": "leave"},
+            state_key=wish.user_id,
+            prev_event_ids=[last.event_id],
+            auth_event_ids=[last.event_id],
+            depth=last.depth + 1,
+            origin_server_ts=self._prepare.now_ms(),
+        ).build(self._here, self._prepare.key)
+
+    async def _outside(self, event: Event, shown: Sequence[dict[str, Any]] | None) -> None:
+        name = await self._db.write(entering.open_room, event.room_id, event.version)
+        await self._db.write(outside.set_membership, name.nid, event, shown)
+        self._append.poke()
+
+    async def invited(self, event: Event, shown: Sequence[dict[str, Any]]) -> None:
+        """A user here was invited to a room; where this server is in it, the event comes as all others do."""
+        name = await self._db.write(entering.open_room, event.room_id, event.version)
+        if not await self._db.read(_is_here, name):
+            await self._outside(event, shown)
+
+
+def _enter(tx: Transaction, name: RoomName, state: Collection[EventId], new: Any, here: ServerName) -> Room:
+    numbers = list(events.find(tx, state).values())
+    user = interning.user(tx, UserId(new.event.key[1]))
+    outside.forget_shown(tx, user, name.nid)
+    return entering.enter(tx, name, numbers, new, here)
+
+
+def _is_here(tx: Transaction, name: RoomName) -> bool:
+    """Whether a user of this server is joined to the room."""
+    room = rooms.get(tx, [name.nid])[name.nid]
+    return room.joined > room.elsewhere
+
+
+def _last(tx: Transaction, wish: Wish) -> Event | None:
+    """The event of a user's invite or knock."""
+    name, user = rooms.find(tx, wish.room_id), interning.find_user(tx, wish.user_id)
+    now = membership.now(tx, user, name.nid) if name is not None and user is not None else None
+    if now is None or now.membership not in ("invite", "knock"):
+        return None
+    return events.load(tx, [EventNid(now.event)])[now.event]
