@@ -1,8 +1,12 @@
 """Receipts and typing: who hears of them, when, and how often."""
 
+import time
+
 import pytest
 
 from oriz_matrix.base.clock import FakeClock
+from oriz_matrix.protocol.identifiers import RoomId, UserId
+from oriz_matrix.storage import interning, rooms, typing
 from tests.support.homeserver import Home, User
 
 
@@ -28,6 +32,20 @@ async def test_typing_starts_and_stops(either_home: Home) -> None:
     assert (await alice.sync()).joined(room).typing == [alice.id]
     await bob.type(room, None)
     assert not (await alice.sync()).rooms
+
+
+async def test_a_notice_that_came_while_its_user_left_shows_nobody(either_home: Home) -> None:
+    alice, bob = await either_home.users("alice", "bob")
+    room = await room_of(alice, bob)
+    await bob.leave(room)
+    await alice.sync()
+    database = either_home.server.server.database
+    name = await database.read(rooms.find, RoomId(room))
+    assert name is not None
+    user = await database.write(interning.user, UserId(bob.id))
+    await database.write(typing.put, name.nid, user, int(time.time() * 1000) + 60_000, int(time.time() * 1000))
+    assert not (await alice.sync()).joined(room).typing
+    assert (await alice.sync_anew()).joined(room).typing is None
 
 
 async def test_who_asks_for_everything_hears_who_stopped_typing(either_home: Home) -> None:
