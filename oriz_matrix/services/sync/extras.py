@@ -1,6 +1,6 @@
 """What goes with the rooms of a sync answer: receipts and typing, account data, counts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from oriz_matrix.protocol.identifiers import UserId
@@ -60,16 +60,16 @@ def typing_events(tx: Transaction, window: Window, found: Sequence[SyncRoom]) ->
     if not fresh and not changed:
         return {}
     everybody = typing.typing(tx, [*fresh, *changed], window.now_ms)
-    now = {room: _joined(tx, room, [user for user in users if user not in ignored]) for room, users in everybody.items()}
+    now = {room: _present(tx, room, users, ignored) for room, users in everybody.items()}
     names = interning.user_ids(tx, {user for users in now.values() for user in users})
     shown = changed | {room for room in fresh if now.get(room)}
     return {room: {"user_ids": [names[user] for user in now.get(room, [])]} for room in shown}
 
 
-def _joined(tx: Transaction, room: RoomNid, users: Sequence[UserNid]) -> list[UserNid]:
+def _present(tx: Transaction, room: RoomNid, users: Sequence[UserNid], but: Collection[UserNid]) -> list[UserNid]:
     """Those who are in the room: a notice may have come in the moment in which its user left."""
     stays = membership.of_users_in(tx, users, room)
-    return [user for user in users if user in stays and stays[user].membership == "join"]
+    return [user for user in users if user in stays and stays[user].membership == "join" and user not in but]
 
 
 def account_data_of(
