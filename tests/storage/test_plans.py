@@ -19,7 +19,7 @@ from oriz_matrix.storage.dialects.postgresql import Postgres
 from oriz_matrix.storage.dialects.sqlite import Sqlite, SqliteConnection
 from oriz_matrix.storage.new_events import NewEvent
 from oriz_matrix.storage.transaction import Transaction
-from tests.storage import recording, seeding
+from tests.storage import asking, recording, seeding
 from tests.storage.recording import Recording, recorded, whole_reads
 from tests.storage.talk import ALICE, VERSION, event, member
 from tests.support.databases import Databases
@@ -58,6 +58,7 @@ async def _live(dialect: Dialect, config: Config) -> Town:
         async with Home(config) as home:
             await _a_day(home)
         _a_fork(dialect)
+        asking.ask(dialect, seeding.room_id(6))
     return Town(dialect, day)
 
 

@@ -58,7 +58,7 @@ def _state(tx: Transaction, origin: ServerName, room_id: RoomId, event_id: Event
     if before is None:
         raise NotFound("This server does not know the state at the event")
     numbers = sorted(room_state.at(tx, before).values())
-    return _State(numbers, _complete(tx, room.nid, authchains.chain(tx, numbers)))
+    return _State(numbers, _complete(tx, room.nid, authchains.chain(tx, numbers)) if numbers else [])
 
 
 def _state_ids(tx: Transaction, origin: ServerName, room_id: RoomId, event_id: EventId) -> StateIds:
