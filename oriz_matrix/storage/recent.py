@@ -40,7 +40,9 @@ def changes(tx: Transaction, upto: Position, after: Position) -> tuple[Position,
         return upto, []
     sql = """
         SELECT event AS position, 'event' AS kind, room, 0 AS user_nid, '' AS channel FROM event_status
-        WHERE event > :after AND event <= :upto AND position IS NOT NULL
+        WHERE event > :after AND event <= :upto AND position = event
+        UNION ALL SELECT position, 'event', room, 0, '' FROM event_status
+        WHERE position <> event AND position > :after AND position <= :upto
         UNION ALL SELECT since, 'membership', room, user_nid, CASE
             WHEN membership = 'join' AND stay_since < since THEN ''
             WHEN (SELECT l.user_nid FROM device_lists l WHERE l.user_nid = memberships.user_nid) IS NULL THEN ''

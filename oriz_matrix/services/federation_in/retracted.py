@@ -1,7 +1,7 @@
 """Invites that are taken back: the one event that is taken of a room in which nobody here is.
 
-What authorizes it is not known here, so only the server of whoever has invited may take the invite back, or the user's
-own. Server-server API says nothing of it; other servers do the same.
+What authorizes it is not known here, so only the server through which somebody was invited may take that back, and only
+for its own users. Server-server API says nothing of it; other servers do the same.
 """
 
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import EventId, RoomId, ServerName, UserId, domain_of
 from oriz_matrix.services.changes import Changes
 from oriz_matrix.services.federation_in.verify import Verify
-from oriz_matrix.storage import events, interning, membership, outside, rooms
+from oriz_matrix.storage import interning, membership, outside, rooms
 from oriz_matrix.storage.caches import RoomName
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.transaction import Transaction
@@ -21,10 +21,10 @@ ENDS = ("leave", "ban")
 
 
 class _Invited(NamedTuple):
-    """Who has invited, in a room that is known by that only."""
+    """A room that is known by an invite or a knock only, and the server through which that came about."""
 
     name: RoomName
-    inviter: UserId
+    server: ServerName
 
 
 class Retracted:
@@ -49,7 +49,7 @@ class Retracted:
             event = await self._verify.event(pdu, invited.name.version)
         except MatrixError:
             return None
-        if origin != domain_of(event.sender) or origin != domain_of(invited.inviter):
+        if origin != domain_of(event.sender) or origin != invited.server:
             return None
         await self._db.write(_end, invited.name, event)
         self._changes.poke()
@@ -61,9 +61,8 @@ def _invited(tx: Transaction, room_id: RoomId, user_id: UserId) -> _Invited | No
     now = membership.now(tx, user, name.nid) if name is not None and user is not None else None
     if name is None or now is None or now.membership not in ("invite", "knock"):
         return None
-    event = events.load(tx, [now.event])[now.event]
-    inviter = event.sender if now.membership == "invite" else UserId("")
-    return _Invited(name, inviter) if inviter else None
+    server = outside.server(tx, now.user, name.nid)
+    return None if server is None else _Invited(name, server)
 
 
 def _end(tx: Transaction, name: RoomName, event: Event) -> None:

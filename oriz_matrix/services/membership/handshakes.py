@@ -53,9 +53,10 @@ class Joined(NamedTuple):
 
 
 class Knocked(NamedTuple):
-    """A knock that another server has taken, and what it shows of the room."""
+    """A knock, the server that has taken it, and what that shows of the room."""
 
     event: Event
+    server: ServerName
     shown: list[dict[str, Any]]
 
 
@@ -105,7 +106,7 @@ class Handshakes:
         async def ask(federation: Federation, server: ServerName) -> Knocked:
             event = await self._template(federation, server, "knock", wish)
             answer = await self._hand_over(federation, server, f"{V1}/send_knock", event)
-            return Knocked(event, prune(answer.get("knock_room_state")))
+            return Knocked(event, server, prune(answer.get("knock_room_state")))
 
         return await self._of_any(servers, ask)
 

@@ -19,6 +19,7 @@ from oriz_matrix.services.rooms import doors
 from oriz_matrix.services.rooms.prepare import Prepare
 from oriz_matrix.storage import accounts, interning, membership, rooms
 from oriz_matrix.storage.database import Database
+from oriz_matrix.storage.outside import Shown
 from oriz_matrix.storage.transaction import Transaction
 
 
@@ -51,7 +52,7 @@ class Invited:
         self._check(brought, event)
         await self._db.read(_check_door, brought, event)
         signed = countersigned(event, self._prepare.server_name, self._prepare.key)
-        await self._remote.invited(signed, prune(brought.shown))
+        await self._remote.invited(signed, Shown(brought.origin, prune(brought.shown)))
         return signed
 
     def _check(self, brought: Brought, event: Event) -> None:

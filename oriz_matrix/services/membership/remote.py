@@ -16,7 +16,7 @@ from oriz_matrix.protocol.errors import BadGateway, Forbidden, MatrixError
 from oriz_matrix.protocol.event_builder import EventBuilder
 from oriz_matrix.protocol.event_contents import CREATE, MEMBER
 from oriz_matrix.protocol.events import Event
-from oriz_matrix.protocol.identifiers import EventId, RoomId, ServerName, UserId, domain_of
+from oriz_matrix.protocol.identifiers import EventId, RoomId, ServerName, UserId
 from oriz_matrix.protocol.room_versions import RoomVersion
 from oriz_matrix.services.federation_in.missing import MissingEvents
 from oriz_matrix.services.federation_in.receive import Receive
@@ -29,9 +29,9 @@ from oriz_matrix.services.rooms.prepare import Prepare
 from oriz_matrix.storage import entering, events, interning, membership, outside, rooms
 from oriz_matrix.storage.caches import RoomName
 from oriz_matrix.storage.database import Database
+from oriz_matrix.storage.outside import Shown
 from oriz_matrix.storage.rooms import Room
 from oriz_matrix.storage.transaction import Transaction
-from oriz_matrix.storage.types import EventNid
 
 log = structlog.get_logger()
 
@@ -130,19 +130,19 @@ class Remote:
     async def knock(self, wish: Wish, servers: Sequence[ServerName]) -> None:
         """Knocks at a room through one of the servers."""
         knocked = await self._handshakes.knock(wish, servers)
-        await self._outside(knocked.event, knocked.shown)
+        await self._outside(knocked.event, Shown(knocked.server, knocked.shown))
 
     async def leave(self, wish: Wish, servers: Sequence[ServerName]) -> None:
         """Turns an invite down, or takes a knock back; where no server takes it, for this one alone."""
         last = await self._db.read(_last, wish)
         if last is None:
             raise Forbidden("You are not in this room")
-        asked = [*servers, domain_of(last.sender)]
+        asked = [last.server, *servers] if last.server is not None else servers
         try:
             event = await self._handshakes.leave(wish, asked)
         except MatrixError as error:
             log.info("a membership ends without the room's servers", room=wish.room_id, reason=error.message)
-            event = self._alone(wish, last)
+            event = self._alone(wish, last.event)
         await self._outside(event, None)
 
     def _alone(self, wish: Wish, last: Event) -> Event:
@@ -160,12 +160,12 @@ class Remote:
             origin_server_ts=self._prepare.now_ms(),
         ).build(self._here, self._prepare.key)
 
-    async def _outside(self, event: Event, shown: Sequence[dict[str, Any]] | None) -> None:
+    async def _outside(self, event: Event, shown: Shown | None) -> None:
         name = await self._db.write(entering.open_room, event.room_id, event.version)
         await self._db.write(outside.set_membership, name.nid, event, shown)
         self._append.poke()
 
-    async def invited(self, event: Event, shown: Sequence[dict[str, Any]]) -> None:
+    async def invited(self, event: Event, shown: Shown) -> None:
         """A user here was invited to a room; where this server is in it, the event comes as all others do."""
         name = await self._db.write(entering.open_room, event.room_id, event.version)
         if not await self._db.read(_is_here, name):
@@ -185,10 +185,16 @@ def _is_here(tx: Transaction, name: RoomName) -> bool:
     return room.joined > room.elsewhere
 
 
-def _last(tx: Transaction, wish: Wish) -> Event | None:
-    """The event of a user's invite or knock."""
+class _Last(NamedTuple):
+    """The event of a user's invite or knock, and the server through which it came about."""
+
+    event: Event
+    server: ServerName | None
+
+
+def _last(tx: Transaction, wish: Wish) -> _Last | None:
     name, user = rooms.find(tx, wish.room_id), interning.find_user(tx, wish.user_id)
     now = membership.now(tx, user, name.nid) if name is not None and user is not None else None
-    if now is None or now.membership not in ("invite", "knock"):
+    if name is None or now is None or now.membership not in ("invite", "knock"):
         return None
-    return events.load(tx, [EventNid(now.event)])[now.event]
+    return _Last(events.load(tx, [now.event])[now.event], outside.server(tx, now.user, name.nid))

@@ -15,6 +15,7 @@ CREATE INDEX room_servers_of_server ON room_servers (server, room);
 CREATE TABLE shown_states (
     user_nid BIGINT NOT NULL REFERENCES users,
     room BIGINT NOT NULL REFERENCES rooms,
+    server TEXT NOT NULL,
     body {blob} NOT NULL,
     PRIMARY KEY (user_nid, room)
 ) {clustered};
