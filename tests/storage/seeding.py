@@ -87,6 +87,10 @@ def _fill(session: Session, blob: str) -> None:
         "INSERT INTO push_rules (user_nid, changes, position) SELECT nid, CAST('{}' AS {blob}), nid FROM users",
         "INSERT INTO profile_fields (user_nid, field, value) SELECT nid, 'displayname', CAST('1' AS {blob}) FROM users",
         "INSERT INTO filters (user_nid, filter_id, body) SELECT nid, 1, CAST('{}' AS {blob}) FROM users",
+        """INSERT INTO openid_tokens (token_hash, user_nid, expires_at)
+            SELECT CAST(user_id AS {blob}), nid, 9000000000000 + nid FROM users""",
+        """INSERT INTO space_walks (token, user_nid, body, expires_at)
+            SELECT user_id, nid, CAST('{}' AS {blob}), 9000000000000 + nid FROM users""",
         """INSERT INTO auth_sessions (session_id, purpose, payload, expires_at)
             SELECT user_id, 'seed', CAST('{}' AS {blob}), 9000000000000 + nid FROM users""",
         "INSERT INTO notices (position, channel) SELECT position, 'seed 1' FROM event_status WHERE position % 4 = 0",

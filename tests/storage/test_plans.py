@@ -12,7 +12,8 @@ from typing import NamedTuple
 import pytest
 
 from oriz_matrix.base.config.model import Config
-from oriz_matrix.storage import append, interning, membership, resolution, room_state, rooms, timeline
+from oriz_matrix.services.accounts.sessions import hash_token
+from oriz_matrix.storage import append, interning, membership, openid, resolution, room_state, rooms, timeline
 from oriz_matrix.storage.caches import Caches, StateAt
 from oriz_matrix.storage.dialects import Dialect, Session
 from oriz_matrix.storage.dialects.postgresql import Postgres
@@ -91,7 +92,26 @@ async def _a_day(home: Home) -> None:
         await person.sync()
         await person.sync_anew(filter={"room": {"state": {"lazy_load_members": True}, "include_leave": True}})
         await person.sync(since="s1", full_state=True)
+    await _find(home, room, alice, bob)
     await alice.request("POST", "/v3/logout/all", {})
+
+
+async def _find(home: Home, room: str, alice: User, bob: User) -> None:
+    """Looks for rooms."""
+    space = await alice.create_room(creation_content={"type": "m.space"}, preset="public_chat")
+    for child in (room, seeding.room_id(3), "!nowhere:example.net"):
+        await alice.set_state(space, "m.space.child", {"via": [SERVER_NAME]}, child)
+    await alice.request("PUT", f"/v3/directory/list/room/{space}", {})
+    await bob.request("GET", f"/v3/directory/list/room/{space}")
+    listed = await bob.request("GET", "/v3/publicRooms", limit=1)
+    back = await bob.request("GET", "/v3/publicRooms", limit=1, since=listed["next_batch"])
+    await bob.request("GET", "/v3/publicRooms", since=back["prev_batch"])
+    await bob.request("POST", "/v3/publicRooms", {"filter": {"generic_search_term": "here"}})
+    walked = await bob.request("GET", f"/v1/rooms/{space}/hierarchy", limit=1)
+    await bob.request("GET", f"/v1/rooms/{space}/hierarchy", from_=walked["next_batch"])
+    await bob.request("GET", f"/v1/room_summary/{seeding.room_id(5)}")
+    token = await bob.request("POST", f"/v3/user/{bob.id}/openid/request_token", {})
+    await home.server.server.database.read(openid.find, hash_token(token["access_token"]), 0)
 
 
 async def _talk(room: str, alice: User, bob: User) -> None:
@@ -179,9 +199,9 @@ def test_the_database_is_large_and_the_day_was_full(town: Town) -> None:
     }  # fmt: skip
     called = {function.split(".")[0] for function in town.recording.functions}
     assert called >= {
-        "accounts", "aliases", "auth_sessions", "authchains", "events", "filters", "interning", "membership", "notices",
-        "push_modes", "push_rules", "receipts", "recent", "room_state", "rooms", "sessions", "threads", "timeline",
-        "transactions", "typing", "unread",
+        "accounts", "aliases", "auth_sessions", "authchains", "directory", "events", "filters", "interning",
+        "membership", "notices", "openid", "push_modes", "push_rules", "receipts", "recent", "room_state", "rooms",
+        "sessions", "space_walks", "threads", "timeline", "transactions", "typing", "unread",
     }  # fmt: skip
 
 
