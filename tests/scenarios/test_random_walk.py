@@ -8,10 +8,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from oriz_matrix.services import changes
+from oriz_matrix.services import changes, typing_notices
 from oriz_matrix.services.rooms import history
 from oriz_matrix.services.sync import respond, timelines
 from tests.scenarios.playing import NAMES, Play
+from tests.scenarios.walking import TYPES_MS
 from tests.support import soak
 from tests.support.homeserver import Home
 
@@ -37,9 +38,10 @@ async def play(home: Home, seed: int, number: int = 0) -> None:
 
 
 @contextmanager
-def small_pieces(seed: int) -> Iterator[None]:
-    """With odd seeds all that is read in pieces is read in small ones, and little is remembered."""
+def stage(seed: int) -> Iterator[None]:
+    """Nobody stops typing by themselves; with odd seeds all is read in small pieces, and little is remembered."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typing_notices, "LONGEST_MS", TYPES_MS)
         if seed % 2:
             patch.setattr(changes, "RING", 30)
             patch.setattr(respond, "SLICE", 1)
@@ -51,12 +53,12 @@ def small_pieces(seed: int) -> Iterator[None]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_clients_rebuild_the_world(either_home: Home, seed: int) -> None:
-    with small_pieces(seed):
+    with stage(seed):
         await play(either_home, seed)
 
 
 @pytest.mark.soak
 async def test_clients_rebuild_new_worlds(either_home: Home) -> None:
     for number, seed in enumerate(soak.seeds(QUICK_SECONDS)):
-        with soak.told(seed), small_pieces(seed):
+        with soak.told(seed), stage(seed):
             await play(either_home, seed, number)

@@ -13,7 +13,7 @@ LEVELS = (60, 40, 20, 20)
 VISIBILITIES = ("world_readable", "shared", "invited", "joined")
 JOIN_RULES = ("public", "public", "public", "invite", "knock")
 MOST_ROOMS = 3
-TYPES_MS = 600_000
+TYPES_MS = 3_600_000
 
 
 class Walk:
