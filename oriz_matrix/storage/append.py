@@ -65,5 +65,5 @@ def message(tx: Transaction, room: RoomNid, seen: StateAt, new: NewEvent, sender
     if row is None:
         raise RoomMoved
     after = rooms.from_row(row)
-    tx.after_commit(lambda: tx.caches.events.put(EventNid(after.latest), event))
+    tx.after_commit(lambda: tx.caches.events.put(EventNid(after.latest), event.as_stored()))
     return after

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import msgspec
-
 from oriz_matrix.protocol.events import Event, redacted
 from oriz_matrix.protocol.identifiers import EventId
 from oriz_matrix.storage import rooms
@@ -30,7 +28,7 @@ def load(tx: Transaction, nids: Iterable[EventNid]) -> dict[EventNid, Event]:
         rows = tx.rows(sql, nids=absent)
         names = {room: rooms.name(tx, room) for room in {row[2] for row in rows}}
         for nid, event_id, room, body in rows:
-            event = Event(names[room].version, event_id, names[room].room_id, msgspec.json.decode(body))
+            event = Event(names[room].version, event_id, names[room].room_id, None, body)
             found[nid] = event
             _learn(tx, nid, event)
     return found
@@ -57,7 +55,7 @@ def _cached(tx: Transaction, nids: Iterable[EventNid]) -> tuple[dict[EventNid, E
 
 def _learn(tx: Transaction, nid: EventNid, event: Event) -> None:
     def publish() -> None:
-        tx.caches.events.put(nid, event)
+        tx.caches.events.put(nid, event.as_stored())
         if event.is_state:
             tx.caches.event_nids.put(event.event_id, nid)
 

@@ -61,6 +61,19 @@ def create(version: RoomVersion, **changes: Any) -> Event:
     ).build(HOME, KEY)  # fmt: skip
 
 
+@versions
+def test_an_event_from_the_store_is_the_one_that_was_put_there(version: RoomVersion) -> None:
+    for event in (builder(version).build(HOME, KEY), create(version)):
+        stored = event.as_stored()
+        assert stored.as_stored() is stored
+        for name in ("version", "event_id", "room_id", "type", "sender", "state_key", "origin_server_ts", "encoded"):
+            assert getattr(stored, name) == getattr(event, name), name
+        assert decode_strict(stored.content_json) == decode_strict(event.content_json) == event.content
+        assert stored.pdu == event.pdu
+        assert stored.content == event.content
+
+
+
 def pdu(version: RoomVersion, **changes: Any) -> dict[str, Any]:
     """A well-formed PDU with other values for some keys; `...` takes a key away."""
     changed: dict[str, Any] = {**builder(version).build(HOME, KEY).pdu, **changes}

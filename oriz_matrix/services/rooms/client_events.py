@@ -4,7 +4,7 @@
 in behind. Source: client-server API, "Room Event Format".
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -100,9 +100,10 @@ def _unsigned(shown: Shown, now_ms: int) -> dict[str, Any]:
 
 def _client_form(event: Event, *, redacted: bool = False) -> dict[str, Any]:
     """The members of an event that clients see, without room id and `unsigned`."""
-    pdu: Mapping[str, Any] = redact(event.pdu, event.version) if redacted else event.pdu
+    is_redaction = event.type == "m.room.redaction" and not redacted
+    content = redact(event.pdu, event.version)["content"] if redacted else msgspec.Raw(event.content_json)
     form = {
-        "content": pdu["content"],
+        "content": event.content if is_redaction else content,
         "event_id": event.event_id,
         "origin_server_ts": event.origin_server_ts,
         "sender": event.sender,
@@ -110,7 +111,7 @@ def _client_form(event: Event, *, redacted: bool = False) -> dict[str, Any]:
     }
     if event.state_key is not None:
         form["state_key"] = event.state_key
-    if event.type == "m.room.redaction" and not redacted:
+    if is_redaction:
         _name_target(form, event)
     return form
 
