@@ -60,7 +60,7 @@ from oriz_matrix.services.rooms.read import Read
 from oriz_matrix.services.rooms.receivers import Receivers
 from oriz_matrix.services.rooms.send import Send
 from oriz_matrix.services.rooms.summaries import Summaries
-from oriz_matrix.services.rooms.times import TimeAnswers
+from oriz_matrix.services.rooms.times import Times
 from oriz_matrix.services.server_keys import ServerKeys
 from oriz_matrix.services.sync.respond import Sync
 from oriz_matrix.services.typing_notices import TypingNotices
@@ -120,7 +120,7 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
     """Constructs everything; nothing runs yet."""
     core = _core(config, dialect, key, clock, ids)
     passwords = Passwords(Hasher(config.passwords))
-    typing_notices = TypingNotices(core.database, core.changes, clock)
+    typing_notices = TypingNotices(core.database, core.changes, core.outgoing, clock)
     aliases = Aliases(core.database, core.append, clock, core.server_name, core.queries)
     shared = _between(core, typing_notices, aliases)
     services = _services(core, shared, passwords, typing_notices, aliases)
@@ -212,16 +212,17 @@ def _services(
     push_rules = PushRules(database, changes, core.known.receivers)
     founding = Founding(database, changes, core.prepare, clock, ids)
     secret = config.registration.shared_secret
+    history = History(database, changes, core.ignored, clock, config.limits.event_page)
     summaries = Summaries(database, core.queries, aliases, server_name)
     return Services(
         account_data=AccountData(database, changes, push_rules),
         aliases=aliases,
         capabilities=Capabilities(config.rooms),
-        create=Create(database, founding, config.rooms.default_version),
+        create=Create(database, founding, shared.elsewhere, config.rooms.default_version),
         cross_signing=CrossSigning(database, changes, core.outgoing, interactive, clock),
         directory=Directory(database, core.queries, server_name),
         filters=Filters(database),
-        history=History(database, changes, core.ignored, clock, config.limits.event_page),
+        history=history,
         history_answers=HistoryAnswers(database, clock, server_name),
         invited=shared.invited,
         key_answers=key_answers,
@@ -232,7 +233,7 @@ def _services(
         profiles=Profiles(database, core.jobs, append, clock, core.queries, server_name),
         push_rules=push_rules,
         read=Read(database, core.ignored, clock),
-        receipts=Receipts(database, changes, clock),
+        receipts=Receipts(database, changes, core.outgoing, clock),
         resident=shared.resident,
         register=Register(creation, passwords, interactive, ids, config.registration, server_name),
         send=Send(database, append),
@@ -243,7 +244,7 @@ def _services(
         space_walks=SpaceWalks(database, summaries, ids, clock),
         summaries=summaries,
         sync=Sync(database, changes, sessions, core.ignored, clock),
-        time_answers=TimeAnswers(database),
+        times=Times(database, core.queries, history),
         to_device=ToDevice(database, changes, core.outgoing, clock, ids, server_name),
         transactions=shared.transactions,
         typing_notices=typing_notices,

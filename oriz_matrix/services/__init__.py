@@ -32,7 +32,7 @@ from oriz_matrix.services.rooms.history import History
 from oriz_matrix.services.rooms.read import Read
 from oriz_matrix.services.rooms.send import Send
 from oriz_matrix.services.rooms.summaries import Summaries
-from oriz_matrix.services.rooms.times import TimeAnswers
+from oriz_matrix.services.rooms.times import Times
 from oriz_matrix.services.server_keys import ServerKeys
 from oriz_matrix.services.sync.respond import Sync
 from oriz_matrix.services.typing_notices import TypingNotices
@@ -71,7 +71,7 @@ class Services:
     space_walks: SpaceWalks
     summaries: Summaries
     sync: Sync
-    time_answers: TimeAnswers
+    times: Times
     to_device: ToDevice
     transactions: Transactions
     typing_notices: TypingNotices

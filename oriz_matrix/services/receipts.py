@@ -7,14 +7,27 @@ import msgspec
 
 from oriz_matrix.base.clock import Clock
 from oriz_matrix.protocol.errors import Forbidden, InvalidParam
-from oriz_matrix.protocol.identifiers import EventId, RoomId, UserId
+from oriz_matrix.protocol.identifiers import EventId, RoomId, ServerName, UserId
 from oriz_matrix.protocol.relations import MAX_HOPS, relation
 from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.changes import Changes
+from oriz_matrix.services.outgoing import Outgoing
 from oriz_matrix.services.rooms.threads import look_up
-from oriz_matrix.storage import account_data, events, interning, membership, receipts, rooms, threads, timeline
+from oriz_matrix.storage import (
+    account_data,
+    events,
+    interning,
+    membership,
+    outbox,
+    receipts,
+    rooms,
+    servers,
+    threads,
+    timeline,
+)
 from oriz_matrix.storage.account_data import AccountData
 from oriz_matrix.storage.database import Database
+from oriz_matrix.storage.outbox import Edu
 from oriz_matrix.storage.receipts import Receipt
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import RoomNid, UserNid
@@ -27,8 +40,9 @@ KINDS = ("m.read", receipts.PRIVATE, FULLY_READ)
 class Receipts:
     """Takes the receipts of local users."""
 
-    def __init__(self, db: Database, changes: Changes, clock: Clock) -> None:
+    def __init__(self, db: Database, changes: Changes, outgoing: Outgoing, clock: Clock) -> None:
         self._db = db
+        self._outgoing = outgoing
         self._changes = changes
         self._clock = clock
 
@@ -49,7 +63,7 @@ class Receipts:
         else:
             now_ms = self._clock.now_ms()
             read = _Read(kind, thread or "", event_id, now_ms)
-            await self._db.write(_put, requester.user_id, room_id, read)
+            self._outgoing.servers(await self._db.write(_put, requester.user_id, room_id, read))
         self._changes.poke()
 
     async def mark(self, requester: Requester, room_id: RoomId, events: Mapping[str, EventId]) -> None:
@@ -67,15 +81,23 @@ class _Read(NamedTuple):
     ts: int
 
 
-def _put(tx: Transaction, user_id: UserId, room_id: RoomId, read: _Read) -> None:
+def _put(tx: Transaction, user_id: UserId, room_id: RoomId, read: _Read) -> list[ServerName]:
+    """The other servers that are told."""
     user, room = _member(tx, user_id, room_id)
     entry = _entry(tx, room, read.event_id)
     if entry is None:
-        return
+        return []
     if read.thread and read.thread not in _threads(tx, entry):
         raise InvalidParam("thread_id: the event is not in this thread")
     receipt = Receipt(room, user, *read)
-    receipts.put(tx, receipt, (entry.position, entry.back), entry.unread)
+    is_new = receipts.put(tx, receipt, (entry.position, entry.back), entry.unread)
+    if not is_new or read.kind == receipts.PRIVATE or not (told := servers.in_room(tx, room)):
+        return []
+    thread = {"thread_id": read.thread} if read.thread else {}
+    said = {user_id: {"event_ids": [read.event_id], "data": {"ts": read.ts, **thread}}}
+    edu = Edu("m.receipt", f"m.receipt {room} {user_id} {read.thread}", {room_id: {read.kind: said}})
+    outbox.add_edus(tx, told, [edu])
+    return told
 
 
 def _mark_fully_read(tx: Transaction, user_id: UserId, room_id: RoomId, event_id: EventId) -> None:

@@ -1,5 +1,6 @@
 """Accounts: the users of this server, hashes of their passwords, their flags. A used name is never free again."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from oriz_matrix.protocol.identifiers import UserId
@@ -105,3 +106,11 @@ def deactivate(tx: Transaction, user: UserNid, now_ms: int) -> None:
         WHERE user_nid = :user AND deactivated_at IS NULL
     """
     tx.run(sql, user=user, now=now_ms)
+
+
+def local_among(tx: Transaction, users: Sequence[UserNid]) -> dict[UserNid, UserId]:
+    """Those of the users who have an account here, with their names."""
+    sql = """
+        SELECT a.user_nid, u.user_id FROM accounts a JOIN users u ON u.nid = a.user_nid WHERE a.user_nid = ANY(:users)
+    """
+    return {row[0]: row[1] for row in tx.rows(sql, users=list(users))}

@@ -115,19 +115,23 @@ def rooms_of(tx: Transaction, users: Collection[UserNid]) -> dict[UserNid, list[
 
 
 def changed(tx: Transaction, rooms: Collection[RoomNid], after: Position) -> set[UserNid]:
-    """The members of rooms whose devices changed after a position, or who came in after it."""
+    """The members of rooms whose devices changed after a position."""
     sql = """
         SELECT l.user_nid FROM device_lists l JOIN memberships m ON m.user_nid = l.user_nid
         WHERE l.position > :after AND m.until = :forever AND m.membership = 'join' AND m.room = ANY(:rooms)
     """
-    found = {user for (user,) in tx.rows(sql, after=after, rooms=list(rooms), forever=FOREVER)}
+    return {user for (user,) in tx.rows(sql, after=after, rooms=list(rooms), forever=FOREVER)}
+
+
+def have_come(tx: Transaction, rooms: Collection[RoomNid], after: Position) -> set[UserNid]:
+    """Who has come into one of the rooms after a position and is still there."""
     sql = """
         SELECT m.user_nid FROM memberships m
         WHERE m.since > :after AND m.stay_since > :after AND m.until = :forever AND m.membership = 'join'
             AND m.room = ANY(:rooms)
             AND (SELECT l.user_nid FROM device_lists l WHERE l.user_nid = m.user_nid) IS NOT NULL
     """
-    return found | {user for (user,) in tx.rows(sql, after=after, rooms=list(rooms), forever=FOREVER)}
+    return {user for (user,) in tx.rows(sql, after=after, rooms=list(rooms), forever=FOREVER)}
 
 
 def changed_self(tx: Transaction, user: UserNid, after: Position) -> set[UserNid]:

@@ -28,8 +28,8 @@ def put(tx: Transaction, room: RoomNid, user: UserNid, expires_at: int, now_ms: 
     return True
 
 
-def expire(tx: Transaction, now_ms: int) -> int:
-    """Stops those whose time is over, so that the others hear of it; how many."""
+def expire(tx: Transaction, now_ms: int) -> list[tuple[RoomNid, UserNid]]:
+    """Stops those whose time is over, so that the others hear of it; who, and where."""
     tx.lock("typing that ends")
     sql = "SELECT room, user_nid FROM typing WHERE expires_at > 0 AND expires_at <= :now"
     stopped = tx.rows(sql, now=now_ms)
@@ -40,7 +40,7 @@ def expire(tx: Transaction, now_ms: int) -> int:
             WHERE room = :room AND user_nid = :user AND expires_at <= :now
         """
         tx.many(update, [{"room": r, "user": u, "position": position, "now": now_ms} for r, u in stopped])
-    return len(stopped)
+    return [(room, user) for room, user in stopped]
 
 
 def stop(tx: Transaction, room: RoomNid, user: UserNid, position: Position) -> None:

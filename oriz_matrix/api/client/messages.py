@@ -98,5 +98,6 @@ async def context(call: UserCall, room_id: RoomId, event_id: EventId, query: Con
 @endpoint.get("/rooms/{room_id}/timestamp_to_event", versions=CLIENT_V1, auth=Auth.USER, limit=Limit.GENERAL)
 async def event_at_time(call: UserCall, room_id: RoomId, query: TimeQuery) -> TimeResponse:
     """GET /rooms/{roomId}/timestamp_to_event."""
-    event = await call.services.history.at_time(call.requester, room_id, query.ts, backwards=query.dir == "b")
-    return TimeResponse(event.event_id, event.origin_server_ts)
+    return TimeResponse(
+        *await call.services.times.for_user(call.requester, room_id, query.ts, backwards=query.dir == "b")
+    )

@@ -27,5 +27,6 @@ class TimeResponse(msgspec.Struct):
 @endpoint.get("/timestamp_to_event/{room_id}", versions=FEDERATION_V1, auth=Auth.SERVER, surface=FEDERATION)
 async def get_event_at_time(call: ServerCall, room_id: RoomId, query: TimeQuery) -> TimeResponse:
     """GET /timestamp_to_event/{roomId}."""
-    event = await call.services.time_answers.nearest(call.origin, room_id, query.ts, backwards=query.dir == "b")
-    return TimeResponse(event.event_id, event.origin_server_ts)
+    return TimeResponse(
+        *await call.services.times.for_server(call.origin, room_id, query.ts, backwards=query.dir == "b")
+    )

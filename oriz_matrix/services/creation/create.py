@@ -1,15 +1,18 @@
 """POST /createRoom: what a new room starts with, by preset and by what its creator asks for."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
+import structlog
 
 from oriz_matrix.protocol.errors import (
     BadJson,
     Forbidden,
     InvalidParam,
+    MatrixError,
     RoomInUse,
     UnsupportedRoomVersion,
 )
@@ -28,6 +31,7 @@ from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.accounts.sessions import refuse_suspended
 from oriz_matrix.services.creation.founding import Founding
 from oriz_matrix.services.creation.presets import Preset, power_levels, preset_state
+from oriz_matrix.services.membership.elsewhere import Elsewhere
 from oriz_matrix.services.membership.seen import member_fields
 from oriz_matrix.services.rooms.prepare import Draft
 from oriz_matrix.storage import accounts, aliases, interning, profiles, rooms
@@ -38,6 +42,9 @@ from oriz_matrix.storage.types import RoomNid
 
 CREATE: StateKey = ("m.room.create", "")
 MAX_INVITES = 100
+
+
+log = structlog.get_logger()
 
 
 class InitialState(msgspec.Struct, frozen=True):
@@ -85,9 +92,10 @@ class _Profiles(NamedTuple):
 class Create:
     """Makes rooms."""
 
-    def __init__(self, db: Database, founding: Founding, default: str) -> None:
+    def __init__(self, db: Database, founding: Founding, elsewhere: Elsewhere, default: str) -> None:
         """`default`: the version of a new room where the client names none."""
         self._db = db
+        self._elsewhere = elsewhere
         self._founding = founding
         self._default = default
 
@@ -99,8 +107,24 @@ class Create:
         """Makes a room with all that the request asks for, or nothing; its id."""
         refuse_suspended(requester)
         plan = self._plan(requester.user_id, request)
-        found = await self._db.read(_profiles, [plan.creator, *plan.invited])
-        return await self._founding.room(plan.version, _drafts(plan, found), partial(_settle, plan=plan))
+        strangers = [user for user in plan.invited if domain_of(user) != self._server_name]
+        ours = [user for user in plan.invited if user not in strangers]
+        found = await self._db.read(_profiles, [plan.creator, *ours])
+        room_id = await self._founding.room(plan.version, _drafts(plan, ours, found), partial(_settle, plan=plan))
+        await self._invite(requester, room_id, strangers, request)
+        return room_id
+
+    async def _invite(
+        self, requester: Requester, room_id: RoomId, strangers: Sequence[UserId], request: CreateRoom
+    ) -> None:
+        """Invites users of other servers, all at once; whose server does not take it is not invited."""
+        content: dict[str, Any] = {"membership": "invite", **({"is_direct": True} if request.is_direct else {})}
+        invites = [self._elsewhere.invite(requester, room_id, user, content) for user in strangers]
+        for user, result in zip(strangers, await asyncio.gather(*invites, return_exceptions=True), strict=True):
+            if isinstance(result, MatrixError):
+                log.info("a user is not invited to a new room", room=room_id, user=user, reason=result.message)
+            elif isinstance(result, BaseException):
+                raise result
 
     def _plan(self, creator: UserId, request: CreateRoom) -> _Plan:
         if request.invite_3pid:
@@ -130,12 +154,10 @@ class Create:
             raise InvalidParam(f"invite: at most {MAX_INVITES} users")
         if creator in invited:
             raise InvalidParam("invite: you cannot invite yourself")
-        if any(domain_of(user) != self._server_name for user in invited):
-            raise Forbidden("invite: users of other servers cannot be invited here")
         return invited
 
 
-def _drafts(plan: _Plan, found: _Profiles) -> list[Draft]:
+def _drafts(plan: _Plan, invited: Sequence[UserId], found: _Profiles) -> list[Draft]:
     """What the room starts with, in the order of the specification."""
     request = plan.request
     state: dict[StateKey, Mapping[str, Any]] = {
@@ -156,7 +178,7 @@ def _drafts(plan: _Plan, found: _Profiles) -> list[Draft]:
         state["m.room.name", ""] = {"name": request.name}
     if request.topic is not None:
         state["m.room.topic", ""] = _topic(request.topic)
-    for user in plan.invited:
+    for user in invited:
         direct = {"is_direct": True} if request.is_direct else {}
         state["m.room.member", user] = {"membership": "invite", **direct, **found.by_user[user]}
     return [

@@ -18,8 +18,8 @@ from oriz_matrix.protocol.identifiers import RoomId, ServerName
 from oriz_matrix.protocol.room_summaries import SPACE, Hierarchy, HierarchyRoom, RoomSummary, with_children
 from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.rooms import overviews
-from oriz_matrix.services.rooms.summaries import MOST_ASKED, Summaries
-from oriz_matrix.storage import rooms, servers, space_walks
+from oriz_matrix.services.rooms.summaries import MOST_ASKED, Summaries, leading
+from oriz_matrix.storage import space_walks
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.space_walks import Walk
 from oriz_matrix.storage.transaction import Transaction
@@ -166,7 +166,7 @@ class SpaceWalks:
     async def _state(self, user: UserNid, space: RoomId, request: WalkRequest) -> State:
         """A new walk, or one that goes on."""
         if request.start is None:
-            via = list(request.via) or await self._db.read(_servers, space)
+            via = [*request.via, *await self._db.read(leading, user, space)]
             steps = [Step(space, 0, via[:MOST_ASKED])]
             return State(space, request.max_depth, request.suggested_only, steps, set())
         body = await self._db.read(space_walks.find, request.start, user, self._clock.now_ms())
@@ -219,11 +219,6 @@ def _here(
         else None
         for room_id, seen in overviews.known(tx, room_ids).items()
     }
-
-
-def _servers(tx: Transaction, room_id: RoomId) -> list[ServerName]:
-    name = rooms.find(tx, room_id)
-    return [] if name is None else servers.in_room(tx, name.nid)
 
 
 def _level(tx: Transaction, origin: ServerName, room_id: RoomId, *, suggested_only: bool) -> HierarchyRoom:

@@ -14,7 +14,7 @@ from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.queries import Queries, Question
 from oriz_matrix.services.rooms import overviews
 from oriz_matrix.services.rooms.aliases import Aliases
-from oriz_matrix.storage import membership, rooms, servers
+from oriz_matrix.storage import membership, outside, rooms, servers
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import UserNid
@@ -92,6 +92,15 @@ def _question(room_id: RoomId, *, suggested_only: bool) -> Question[Hierarchy]:
     )
 
 
+def leading(tx: Transaction, user: UserNid | None, room_id: RoomId) -> list[ServerName]:
+    """Servers that can tell of a room: through whom the user was invited, and who is in it as far as is known here."""
+    name = rooms.find(tx, room_id)
+    if name is None:
+        return []
+    inviting = None if user is None else outside.server(tx, user, name.nid)
+    return [*([] if inviting is None else [inviting]), *servers.in_room(tx, name.nid)[:MOST_ASKED]]
+
+
 def _local(tx: Transaction, user: UserNid | None, room_id: RoomId) -> _Local:
     name = rooms.find(tx, room_id)
     if name is None:
@@ -100,5 +109,5 @@ def _local(tx: Transaction, user: UserNid | None, room_id: RoomId) -> _Local:
     found = None if now is None else now.membership
     seen = overviews.overview(tx, room_id)
     if seen is None:
-        return _Local(False, None, found, servers.in_room(tx, name.nid)[:MOST_ASKED])
+        return _Local(False, None, found, leading(tx, user, room_id))
     return _Local(True, seen.summary if overviews.is_seen_by_user(tx, seen, user) else None, found, [])

@@ -166,7 +166,8 @@ def _changed(
     tx: Transaction, joined: Collection[RoomNid], after: Position, reader: UserNid, news: _News | None
 ) -> set[UserNid]:
     if news is None:
-        return device_lists.changed(tx, joined, after) | device_lists.changed_self(tx, reader, after)
+        found = device_lists.changed(tx, joined, after) | device_lists.changed_self(tx, reader, after)
+        return found | (device_lists.have_come(tx, joined, after) - {reader})
     return {user for room, users in news.changed.items() if not room or room in joined for user in users}
 
 
