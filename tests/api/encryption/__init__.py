@@ -1,0 +1,1 @@
+"""Tests of keys, lists of devices, and messages to devices."""
