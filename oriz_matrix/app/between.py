@@ -7,6 +7,7 @@ from oriz_matrix.base.ids import Ids
 from oriz_matrix.net.federation import Federation
 from oriz_matrix.protocol.identifiers import ServerName
 from oriz_matrix.services.changes import Changes
+from oriz_matrix.services.federation_in.backfill import Backfill
 from oriz_matrix.services.federation_in.edus import EDUS
 from oriz_matrix.services.federation_in.missing import MissingEvents
 from oriz_matrix.services.federation_in.receive import Receive
@@ -52,7 +53,7 @@ class Between(NamedTuple):
     """What takes in, and what sends; `senders` is None where this server talks with no other."""
 
     receive: Receive
-    missing: MissingEvents
+    backfill: Backfill
     transactions: Transactions
     resident: Resident
     invited: Invited
@@ -72,7 +73,7 @@ def between(below: Below) -> Between:
     remote = Remote(database, below.append, below.prepare, handshakes, Incoming(verify, missing, receive, entering))
     return Between(
         receive=receive,
-        missing=missing,
+        backfill=Backfill(database, federation, verify, missing),
         transactions=Transactions(database, taking, Told(below.changes, below.jobs, below.typing_notices), clock),
         resident=Resident(database, below.prepare, verify, receive),
         invited=Invited(database, verify, remote, below.prepare),

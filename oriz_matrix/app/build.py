@@ -213,6 +213,7 @@ def _services(
     founding = Founding(database, changes, core.prepare, clock, ids)
     secret = config.registration.shared_secret
     history = History(database, changes, core.ignored, clock, config.limits.event_page)
+    history.fill_with(shared.backfill.fill)
     summaries = Summaries(database, core.queries, aliases, server_name)
     return Services(
         account_data=AccountData(database, changes, push_rules),

@@ -11,8 +11,9 @@ Source: client-server API, "Room History Visibility".
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import Generic, NamedTuple, TypeVar
 
 Value = TypeVar("Value")
 
@@ -50,6 +51,14 @@ def visible_to_server(visibilities: Collection[str], memberships: Collection[str
     return visible_around(visibilities, memberships or (None,), joins_later=joins_later)
 
 
+class Older(NamedTuple):
+    """The changes of history visibility in what was fetched into a hole, as (back, value), ascending; `first` holds
+    before them: `STRICTEST` while that is not known."""
+
+    changes: Sequence[Change]
+    first: str
+
+
 class Sight:
     """What one user sees of one room, from the changes of its history visibility and of their membership there.
 
@@ -57,18 +66,42 @@ class Sight:
     of the stretch in question. A position is that of the event which made the change.
     """
 
-    def __init__(self, visibility: Sequence[Change], membership: Sequence[Change]) -> None:
+    def __init__(
+        self,
+        visibility: Sequence[Change],
+        membership: Sequence[Change],
+        older: Mapping[int, Older] = MappingProxyType({}),
+    ) -> None:
+        """`older`: by position, what was fetched into the hole just before it."""
+        self._older = older
         self._visibility = _Course[str](visibility, "shared")
         self._membership = _Course[str | None](membership, None)
         self._last_join = max((at for at, value in membership if value == "join"), default=-1)
 
-    def sees(self, position: int) -> bool:
-        """Whether the user sees the event at this position."""
+    def sees(self, position: int, back: int = 0) -> bool:
+        """Whether the user sees the event at this position; with `back` below 0, one in the hole just before it."""
+        if back < 0:
+            membership, _ = self._membership.around(position)
+            joins_later = position <= self._last_join
+            return visible_around(self._visibility_in_hole(position, back), [membership], joins_later=joins_later)
         return visible_around(
             self._visibility.around(position),
             self._membership.around(position),
             joins_later=position < self._last_join,
         )
+
+
+    def _visibility_in_hole(self, position: int, back: int) -> tuple[str, str]:
+        """The values before and after an event that was fetched later.
+
+        A value holds from its event on, so what is in force after the hole is that of the last change in it, and was in
+        force in all of it where there is none. Before the first change it is not known until the hole is filled.
+        """
+        held, _ = self._visibility.around(position)
+        older = self._older.get(position)
+        if older is None or not older.changes:
+            return held, held
+        return _Course[str](older.changes, older.first).around(back)
 
 
 class _Course(Generic[Value]):

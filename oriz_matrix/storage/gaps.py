@@ -48,3 +48,9 @@ def before(tx: Transaction, room: RoomNid, position: Position) -> Gap | None:
     """
     row = tx.one(sql, room=room, position=position)
     return None if row is None else Gap(row[0], row[1], row[2], msgspec.json.decode(row[3]))
+
+
+def is_open(tx: Transaction, room: RoomNid, position: Position) -> bool:
+    """Whether there is a hole just before this position, of which something is still missing."""
+    sql = "SELECT 1 FROM gaps WHERE room = :room AND position = :position"
+    return tx.value(sql, room=room, position=position) is not None

@@ -173,6 +173,31 @@ def sent_until(tx: Transaction, room: RoomNid, moment: Moment, limit: int) -> li
     return [(Moment(ts, event), position) for ts, event, position in rows]
 
 
+def fetched(tx: Transaction, room: RoomNid, keys: Sequence[StateKeyNid]) -> list[Entry]:
+    """The state events under some keys that were fetched into holes of a room's log, oldest first."""
+    sql = """
+        SELECT event, room, sender, state_key, replaces, position, back, branch, state_at, redacted_by, unread,
+            notifies, thread, thread_unread
+        FROM event_status
+        WHERE room = :room AND state_key = ANY(:keys) AND back < 0 AND rejected IS NULL AND NOT soft_failed
+        ORDER BY position, back
+    """
+    return [Entry(*row) for row in tx.rows(sql, room=room, keys=list(keys))]
+
+
+def place_back(tx: Transaction, events: Sequence[EventNid], position: Position, back: int, unread: int) -> None:
+    """Puts outliers into the hole before a position, each older than the one before it, below `back`."""
+    sql = """
+        UPDATE event_status SET position = :position, back = :back, unread = :unread
+        WHERE event = :event AND position IS NULL
+    """
+    rows = [
+        {"event": event, "position": position, "back": back - number, "unread": unread}
+        for number, event in enumerate(events, 1)
+    ]
+    tx.many(sql, rows)
+
+
 def status(tx: Transaction, event: EventNid) -> Entry | None:
     """An event's status if it stands in the timeline and was accepted."""
     sql = """
@@ -210,6 +235,11 @@ def unread_at(tx: Transaction, room: RoomNid, position: Position) -> int:
         ORDER BY position DESC, back DESC LIMIT 1
     """
     return tx.value(sql, room=room, position=position) or 0
+
+
+def unread_before(tx: Transaction, room: RoomNid, position: Position) -> int:
+    """The room's count of notifying events just before the live event at a position."""
+    return unread_at(tx, room, Position(position - 1))
 
 
 def last_of_sender(tx: Transaction, room: RoomNid, sender: UserNid, upto: Position) -> tuple[Position, int] | None:

@@ -64,7 +64,7 @@ class MissingEvents:
 
         async def ask(server: ServerName) -> None:
             answer = await self._federation.ask(server, _large("GET", uri(f"{V1}/event_auth", name.room_id, event_id)))
-            await self.keep(name, await self._verify.events(_list(answer, "auth_chain"), name.version, name.room_id))
+            await self.keep(name, await self._verify.events(as_list(answer, "auth_chain"), name.version, name.room_id))
 
         await self._of_any(servers, ask)
 
@@ -100,7 +100,7 @@ class MissingEvents:
             except RemoteFailed as error:
                 log.info("missing events cannot be had", server=server, room=name.room_id, reason=str(error))
                 continue
-            found = await self._verify.events(_list(answer, "events")[:GAP_EVENTS], name.version, name.room_id)
+            found = await self._verify.events(as_list(answer, "events")[:GAP_EVENTS], name.version, name.room_id)
             if found:
                 return found
         return []
@@ -129,13 +129,13 @@ class MissingEvents:
         if len(missing) > FEW:
             query = [("event_id", event_id)]
             answer = await self._federation.ask(server, _large("GET", uri(f"{V1}/state", name.room_id, query=query)))
-            pdus += [*_list(answer, "pdus"), *_list(answer, "auth_chain")]
+            pdus += [*as_list(answer, "pdus"), *as_list(answer, "auth_chain")]
             missing = [event_id] if event_id in missing else []
         places = asyncio.Semaphore(AT_ONCE)
 
         async def one(wanted: EventId) -> list[object]:
             async with places:
-                return _list(await self._federation.get(server, uri(f"{V1}/event", wanted)), "pdus")[:1]
+                return as_list(await self._federation.get(server, uri(f"{V1}/event", wanted)), "pdus")[:1]
 
         for found in await asyncio.gather(*(one(wanted) for wanted in missing)):
             pdus += found
@@ -230,10 +230,11 @@ def _large(method: str, target: str) -> PeerRequest:
     return PeerRequest(method=method, uri=target, seconds=LARGE_SECONDS, limit=LARGEST_STATE)
 
 
-def _list(answer: Mapping[str, Any], field: str) -> list[object]:
+def as_list(answer: Mapping[str, Any], field: str) -> list[object]:
+    """A list of an answer, empty where it is none."""
     value = answer.get(field)
     return value[:MOST_EVENTS] if isinstance(value, list) else []
 
 
 def _ids(answer: Mapping[str, Any], field: str) -> list[EventId]:
-    return [EventId(value) for value in _list(answer, field) if isinstance(value, str) and "\0" not in value]
+    return [EventId(value) for value in as_list(answer, field) if isinstance(value, str) and "\0" not in value]

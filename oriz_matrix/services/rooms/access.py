@@ -8,12 +8,12 @@ from oriz_matrix.protocol.errors import Forbidden, NotFound
 from oriz_matrix.protocol.event_contents import HISTORY_VISIBILITY, history_visibility
 from oriz_matrix.protocol.events import Event, StateKey
 from oriz_matrix.protocol.identifiers import EventId, RoomId
-from oriz_matrix.protocol.visibility import Change, Sight
-from oriz_matrix.storage import events, interning, membership, room_state, rooms, timeline
+from oriz_matrix.protocol.visibility import STRICTEST, Change, Older, Sight
+from oriz_matrix.storage import events, gaps, interning, membership, room_state, rooms, timeline
 from oriz_matrix.storage.caches import RoomName, StateAt
 from oriz_matrix.storage.membership import Membership
 from oriz_matrix.storage.rooms import Room
-from oriz_matrix.storage.timeline import Entry
+from oriz_matrix.storage.timeline import LAST_BACK, Entry, Place
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import FOREVER, BranchNid, Position, RoomNid, UserNid
 
@@ -49,7 +49,7 @@ def entry(tx: Transaction, view: View, sight: Sight, event_id: EventId) -> Entry
     """An event of the room that is seen. Raises NotFound for all others."""
     nid = events.find(tx, [event_id]).get(event_id)
     found = timeline.status(tx, nid) if nid is not None else None
-    if found is None or found.room != view.name.nid or not sight.sees(found.position):
+    if found is None or found.room != view.name.nid or not sight.sees(found.position, found.back):
         raise NotFound("There is no such event in this room")
     return found
 
@@ -77,24 +77,47 @@ def sights(
     tx: Transaction, trunks: Mapping[RoomNid, BranchNid], stays: Mapping[RoomNid, Sequence[Change]]
 ) -> dict[RoomNid, Sight]:
     """What somebody sees of each room's history; `stays` are their memberships through time."""
+    courses = _courses(tx, trunks)
+    return {room: Sight(courses.get(room, []), stays.get(room, [])) for room in trunks}
+
+
+def _courses(tx: Transaction, trunks: Mapping[RoomNid, BranchNid]) -> dict[RoomNid, list[Change]]:
+    """The history visibility of rooms through time."""
     numbers = interning.find_state_keys(tx, [HISTORY_VISIBILITY])
     if HISTORY_VISIBILITY not in numbers:
-        return {room: Sight([], stays.get(room, [])) for room in trunks}
+        return {}
     courses = room_state.course(tx, list(trunks.values()), numbers[HISTORY_VISIBILITY])
     bodies = events.load(tx, {event for course in courses.values() for _, event in course if event is not None})
     return {
-        room: Sight(
-            [
-                (since, history_visibility(bodies[event] if event is not None else None))
-                for since, event in courses.get(branch, [])
-            ],
-            stays.get(room, []),
-        )
+        room: [
+            (since, history_visibility(bodies[event] if event is not None else None))
+            for since, event in courses.get(branch, [])
+        ]
         for room, branch in trunks.items()
     }
 
 
 def sight(tx: Transaction, user: UserNid, room: Room) -> Sight:
-    """What a user sees of one room's history."""
+    """What a user sees of one room's history, that included which was fetched later."""
     stays = [(stay.since, stay.membership) for stay in membership.of_user_in(tx, user, room.nid)]
-    return sights(tx, {room.nid: room.current.branch}, {room.nid: stays})[room.nid]
+    course = _courses(tx, {room.nid: room.current.branch}).get(room.nid, [])
+    return Sight(course, stays, _older(tx, room, course) if room.elsewhere else {})
+
+
+def _older(tx: Transaction, room: Room, course: Sequence[Change]) -> dict[int, Older]:
+    """The changes of history visibility in what was fetched into the holes of a room's log."""
+    numbers = interning.find_state_keys(tx, [HISTORY_VISIBILITY])
+    fetched = timeline.fetched(tx, room.nid, list(numbers.values()))
+    bodies = events.load(tx, [entry.event for entry in fetched])
+    changes: dict[int, list[Change]] = {}
+    for entry in fetched:
+        changes.setdefault(entry.position, []).append((entry.back, history_visibility(bodies[entry.event])))
+    found = {}
+    for position, some in changes.items():
+        first = STRICTEST
+        if not gaps.is_open(tx, room.nid, Position(position)):
+            earlier = timeline.before(tx, room.nid, Place(position, -LAST_BACK), Place(-1), 1)
+            at = [value for since, value in course if earlier and since <= earlier[0].position]
+            first = at[-1] if at else history_visibility(None)
+        found[position] = Older(some, first)
+    return found

@@ -4,7 +4,7 @@ Each event is judged by the rules of history visibility. Source: client-server A
 events for a room", "Event Context".
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,24 +16,33 @@ from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.filters import RoomEventFilter
 from oriz_matrix.protocol.identifiers import EventId, RoomId
 from oriz_matrix.protocol.tokens import PageToken, before
-from oriz_matrix.protocol.visibility import Sight
 from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.changes import Changes
 from oriz_matrix.services.rooms import access
-from oriz_matrix.services.rooms.access import View
 from oriz_matrix.services.rooms.client_events import Reader, Shown, fragment, show, show_events
 from oriz_matrix.services.rooms.ignored import Ignored, IgnoredUsers
-from oriz_matrix.storage import events, interning, room_state, timeline
+from oriz_matrix.services.rooms.walk import CHUNK, MAX_LOOKED_AT, Eyes, Way, walk
+from oriz_matrix.storage import events, gaps, interning, room_state, timeline
 from oriz_matrix.storage.caches import StateAt
 from oriz_matrix.storage.database import Database
-from oriz_matrix.storage.timeline import LATEST, Entry, Moment, Place
+from oriz_matrix.storage.gaps import Gap
+from oriz_matrix.storage.timeline import LATEST, Moment
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import EventNid, Position, RoomNid
 
 MEMBER = "m.room.member"
-CHUNK = 100
-MAX_LOOKED_AT = 5_000
-"""Events that one request looks at while a filter, or what the reader may see, leaves out most of them."""
+
+
+FILLS = 3
+"""So many times one request fetches history from other servers."""
+
+Fill = Callable[[RoomId, Gap], Awaitable[bool]]
+"""Fetches some of what is missing in a hole; whether anything came."""
+
+
+async def nobody_fills(_room_id: RoomId, _hole: Gap) -> bool:
+    """Where this server talks with no other."""
+    return False
 
 
 class PageRequest(NamedTuple):
@@ -79,18 +88,29 @@ class History:
 
     def __init__(self, db: Database, changes: Changes, ignored: IgnoredUsers, clock: Clock, event_page: int) -> None:
         """`event_page`: how many events one answer has at most."""
+        self._fill: Fill = nobody_fills
         self._db = db
         self._changes = changes
         self._ignored = ignored
         self._clock = clock
         self._event_page = event_page
 
+    def fill_with(self, fill: Fill) -> None:
+        """Says how holes in logs are filled."""
+        self._fill = fill
+
     async def messages(self, requester: Requester, room_id: RoomId, request: PageRequest) -> dict[str, Any]:
         """A page of history in the form of /messages, at most as long as the operator allows."""
         request = request._replace(limit=min(request.limit, self._event_page))
         upto = await self._changes.catch_up()
         ignored = await self._ignored.of(requester.user, upto)
-        page = await self._db.read(_messages, requester, room_id, request, upto, ignored)
+        page, hole = await self._db.read(_messages, requester, room_id, request, _Ends(upto), ignored)
+        for _ in range(FILLS):
+            if hole is None or not await self._fill(room_id, hole):
+                break
+            page, hole = await self._db.read(_messages, requester, room_id, request, _Ends(upto), ignored)
+        if hole is not None:  # nobody tells what is in it: on with what lies before it
+            page, _ = await self._db.read(_messages, requester, room_id, request, _Ends(upto, over_holes=True), ignored)
         answer: dict[str, Any] = {"start": str(page.start), "chunk": self._fragments(page.chunk)}
         if page.end is not None:
             answer["end"] = str(page.end)
@@ -132,58 +152,11 @@ def check_limit(limit: int, least: int = 1) -> int:
     return limit
 
 
-class _Eyes(NamedTuple):
-    """A room as a request sees it: what the reader may and wants to see, and the filter lets through."""
+class _Ends(NamedTuple):
+    """Where pages end: at a position, and at holes, unless they are passed over."""
 
-    view: View
-    sight: Sight
-    filter: RoomEventFilter
-    ignored: Ignored
-
-    def see(self, entry: Entry, event: Event) -> bool:
-        """Whether an event is seen."""
-        return self.sight.sees(entry.position) and not self.ignored.hides(entry) and self.want(event)
-
-    def want(self, event: Event) -> bool:
-        """Whether the filter lets an event through."""
-        return self.filter.allows_event(event.room_id, event.type, event.sender, event.content)
-
-
-class _Way(NamedTuple):
-    """From where to go through a room's events, which way, up to where, and how many to find."""
-
-    start: PageToken
-    backwards: bool
-    stop: PageToken
-    limit: int
-
-
-class _Walk(NamedTuple):
-    """What was found on a way, the place reached, and whether there may be more behind it."""
-
-    found: list[Entry]
-    place: PageToken
-    more: bool
-
-
-def _walk(tx: Transaction, eyes: _Eyes, way: _Way) -> _Walk:
-    step = timeline.before if way.backwards else timeline.after
-    stop, size = _place(way.stop), min(CHUNK, max(way.limit, 20))
-    found: list[Entry] = []
-    place, looked_at, more = way.start, 0, True
-    while more and len(found) < way.limit and looked_at < MAX_LOOKED_AT:
-        entries = step(tx, eyes.view.name.nid, _place(place), stop, size)
-        more = len(entries) == size
-        looked_at += len(entries)
-        bodies = events.effective(tx, [entry.event for entry in entries])
-        for entry in entries:
-            place = before(entry.position, entry.back) if way.backwards else PageToken(entry.position, entry.back)
-            if eyes.see(entry, bodies[entry.event]):
-                found.append(entry)
-                if len(found) == way.limit:
-                    more = True
-                    break
-    return _Walk(found, place, more)
+    upto: Position
+    over_holes: bool = False
 
 
 def _messages(
@@ -191,23 +164,30 @@ def _messages(
     requester: Requester,
     room_id: RoomId,
     request: PageRequest,
-    upto: Position,
+    ends: _Ends,
     ignored: Ignored,
-) -> Page:
+) -> tuple[Page, Gap | None]:
+    """A page, and the hole at which it ends though more is wanted."""
     view = access.view(tx, requester.user, room_id)
-    last = PageToken(min(view.upto, upto))
+    last = PageToken(min(view.upto, ends.upto))
     start = request.start
     if start is None:
         start = last if request.backwards else PageToken(0)
     stop = (request.to or PageToken(-1)) if request.backwards else min(request.to or last, last)
     limit = min(request.limit, request.filter.count(request.limit))
-    eyes = _Eyes(view, access.sight(tx, requester.user, view.room), request.filter, ignored)
-    found, place, more = _walk(tx, eyes, _Way(min(start, last), request.backwards, stop, limit))
+    eyes = Eyes(view, access.sight(tx, requester.user, view.room), request.filter, ignored)
+    hole = None
+    if request.backwards and view.room.elsewhere and not ends.over_holes:
+        hole = gaps.before(tx, view.name.nid, Position(min(start, last).position))
+    if hole is not None:
+        stop = max(stop, before(hole.position, hole.back))
+    found, place, more = walk(tx, eyes, Way(min(start, last), request.backwards, stop, limit))
     reader = _reader(requester)
     shown = show(tx, found, reader)
     end = place if more or not request.backwards else None
     members = _senders(tx, view.state, shown, reader) if request.filter.lazy_load_members else []
-    return Page(start, end if found or more else None, shown, members)
+    page = Page(start, end if found or more else None, shown, members)
+    return page, None if more or len(found) >= limit else hole
 
 
 def _context(
@@ -219,13 +199,13 @@ def _context(
     ignored: Ignored,
 ) -> Context:
     view = access.view(tx, requester.user, room_id)
-    eyes = _Eyes(view, access.sight(tx, requester.user, view.room), request.filter, ignored)
+    eyes = Eyes(view, access.sight(tx, requester.user, view.room), request.filter, ignored)
     entry = access.entry(tx, view, eyes.sight, request.event_id)
     ignored.check(entry)
     here, last = PageToken(entry.position, entry.back), PageToken(min(view.upto, upto))
     limit = min(request.limit, request.filter.count(request.limit))
-    earlier = _walk(tx, eyes, _Way(before(entry.position, entry.back), True, PageToken(-1), limit // 2))
-    later = _walk(tx, eyes, _Way(here, False, max(last, here), limit - limit // 2))
+    earlier = walk(tx, eyes, Way(before(entry.position, entry.back), True, PageToken(-1), limit // 2))
+    later = walk(tx, eyes, Way(here, False, max(last, here), limit - limit // 2))
     reader = _reader(requester)
     middle, after = show(tx, [entry], reader)[0], show(tx, later.found, reader)
     context = Context(earlier.place, show(tx, earlier.found, reader), middle, after, later.place, [])
@@ -233,7 +213,7 @@ def _context(
     return context._replace(state=_state(tx, StateAt(view.state.branch, newest.position), context, eyes, reader))
 
 
-def _state(tx: Transaction, state: StateAt, context: Context, eyes: _Eyes, reader: Reader) -> list[Shown]:
+def _state(tx: Transaction, state: StateAt, context: Context, eyes: Eyes, reader: Reader) -> list[Shown]:
     """The state that goes with a context; with lazily loaded members, of these only those who sent its events."""
     if not eyes.filter.lazy_load_members:
         found = show_events(tx, room_state.at(tx, state).values(), reader)
@@ -276,10 +256,6 @@ def _senders(tx: Transaction, state: StateAt, shown: Sequence[Shown], reader: Re
     keys = [member_key(sender) for sender in dict.fromkeys(one.event.sender for one in shown)]
     numbers = interning.find_state_keys(tx, keys)
     return show_events(tx, room_state.get(tx, state, list(numbers.values())).values(), reader)
-
-
-def _place(token: PageToken) -> Place:
-    return Place(token.position, token.back)
 
 
 def _reader(requester: Requester) -> Reader:

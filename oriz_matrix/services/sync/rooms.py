@@ -90,5 +90,7 @@ def fill(tx: Transaction, window: Window, upto: Position, seen: Sequence[Seen]) 
         room.state = [event for event in ordered if passes(window.filter.room.state, event)]
 
 
-def _place(shown: Shown) -> tuple[int, int]:
-    return shown.entry.position, shown.entry.back
+def _place(shown: Shown) -> tuple[int, int, int]:
+    """What is in no timeline, because another server has told the state, comes first."""
+    entry = shown.entry
+    return entry.position or 0, entry.back or 0, entry.event

@@ -11,7 +11,7 @@ from oriz_matrix.protocol.visibility import Sight
 from oriz_matrix.services.rooms.client_events import Shown
 from oriz_matrix.services.sync.sync_room import SyncRoom
 from oriz_matrix.services.sync.window import Window
-from oriz_matrix.storage import events, timeline
+from oriz_matrix.storage import events, gaps, timeline
 from oriz_matrix.storage.timeline import Entry, Place
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import EventNid, Position, StateKeyNid
@@ -41,7 +41,16 @@ def timelines(tx: Transaction, window: Window, upto: Position, rooms: Sequence[S
     limit = window.filter.room.timeline.count()
     new = [seen.room.room.nid for seen in rooms if _after(window, seen.room).position < 0]
     firsts = timeline.newest(tx, new, upto, limit + 1) if new else {}
-    return [_timeline(tx, window, upto, seen, firsts.get(seen.room.room.nid)) for seen in rooms]
+    shared = [seen.room.room.nid for seen in rooms if seen.room.room.elsewhere]
+    holes = gaps.within(tx, shared, window.after, upto) if shared else {}
+    found = []
+    for seen in rooms:
+        nid = seen.room.room.nid
+        if nid in holes:
+            found.append(_after_hole(tx, window, upto, seen, holes[nid]))
+        else:
+            found.append(_timeline(tx, window, upto, seen, _after(window, seen.room), firsts.get(nid)))
+    return found
 
 
 def _after(window: Window, room: SyncRoom) -> Place:
@@ -49,15 +58,25 @@ def _after(window: Window, room: SyncRoom) -> Place:
     return Place(-1) if new_to_client or window.since is None else Place(window.since)
 
 
-def _timeline(tx: Transaction, window: Window, upto: Position, seen: Seen, first: list[Entry] | None) -> Timeline:
-    """`first`: the newest entries, where they were read already: one more than the filter's limit, or all.
+def _after_hole(tx: Transaction, window: Window, upto: Position, seen: Seen, hole: Position) -> Timeline:
+    """The timeline from the newest hole in the log on: what is missing in it is fetched when somebody pages back."""
+    found = _timeline(tx, window, upto, seen, Place(hole, -1), None)
+    if found.limited:
+        return found
+    return Timeline(found.entries, limited=True, prev_batch=before(hole, 0))
+
+
+def _timeline(
+    tx: Transaction, window: Window, upto: Position, seen: Seen, after: Place, first: list[Entry] | None
+) -> Timeline:
+    """What lies after a place. `first`: the newest entries, where they were read already: one more than the limit, or all.
 
     A state event of which a newer one under the same key is not shown ends the timeline: the newer one goes into the
     state, which clients apply first, and the older one would undo it. After a long way that shows little the timeline
     ends too, and the client may page on.
     """
     room, sight = seen
-    wanted, after = window.filter.room.timeline, _after(window, room)
+    wanted = window.filter.room.timeline
     limit = wanted.count()
     if room.room.latest <= after.position:
         return Timeline([], limited=False, prev_batch=PageToken(upto))

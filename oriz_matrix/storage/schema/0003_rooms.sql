@@ -55,6 +55,7 @@ CREATE TABLE event_status (
 
 CREATE UNIQUE INDEX timeline ON event_status (room, position, back);
 CREATE INDEX timeline_of_arrivals ON event_status (position) WHERE position <> event;
+CREATE INDEX timeline_fetched ON event_status (room, state_key) WHERE back < 0;
 CREATE INDEX timeline_by_sender ON event_status (room, sender, position);
 CREATE INDEX timeline_by_time ON event_status (room, ts);
 CREATE INDEX timeline_of_thread ON event_status (thread, position) WHERE thread IS NOT NULL;
