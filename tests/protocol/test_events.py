@@ -73,7 +73,6 @@ def test_an_event_from_the_store_is_the_one_that_was_put_there(version: RoomVers
         assert stored.content == event.content
 
 
-
 def pdu(version: RoomVersion, **changes: Any) -> dict[str, Any]:
     """A well-formed PDU with other values for some keys; `...` takes a key away."""
     changed: dict[str, Any] = {**builder(version).build(HOME, KEY).pdu, **changes}

@@ -2,12 +2,13 @@
 
   ./dev bench LOADBENCH [--synapse VENV] [--runs 3] [--short]
               [--scenario NAME,...] [--engine sqlite|postgres] [--scale 1] [--output FOLDER]
+  ./dev bench --own [--runs 3] [--engine sqlite|postgres] [--output FOLDER]
   ./dev bench --redraw [--output FOLDER]
 
 LOADBENCH is the folder that holds loadbench's README. A whole run writes docs/performance.md and the charts and figures
 in docs/performance/; it takes hours with Synapse. What is only a part (--short, --scenario, --engine, --scale) is
-written to data/bench/ instead, unless --output says where. --short takes under five minutes. --redraw writes page and
-charts again from the figures that are there.
+written to data/bench/ instead, unless --output says where. --short takes under five minutes. --own measures anew what
+is not of loadbench and puts it in the place of the figures that are there; --redraw only writes page and charts again.
 
 PostgreSQL is that of the tests, for both servers; PGBIN names another for Synapse.
 
@@ -22,10 +23,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.support.bench import page
+from tests.support.bench import beside, page
 from tests.support.bench.contestants import SYNAPSE_SCRIPT, BenchFailed, Contestant, oriz, synapse
-from tests.support.bench.measures import ENGINES, SCENARIOS, STARTUP
-from tests.support.bench.results import About, Results
+from tests.support.bench.measures import BESIDE, ENGINES, SCENARIOS, STARTUP
+from tests.support.bench.results import ORIZ, About, Results
 from tests.support.bench.rounds import Plan, measure
 from tests.support.postgres_programs import PostgresFailed
 
@@ -41,8 +42,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _stop)
-    if options.redraw:
-        return _redraw(options.output or WHOLE)
+    if options.redraw or options.own:
+        return _again(options)
     if options.loadbench is None or not (options.loadbench / "loadbench").is_dir():
         parser.error("name the folder of loadbench, which holds its README and its package")
     if options.synapse and not (options.loadbench / SYNAPSE_SCRIPT).exists():
@@ -69,6 +70,8 @@ def _bench(options: argparse.Namespace) -> int:
     )
     results = Results(about=about, values={})
     failures = measure(plan, results)
+    if whole:
+        _own(results, list(ENGINES), plan.runs)
     written = page.write(results, options.output or (WHOLE if whole else PART))
     print(f"\n{written.read_text(encoding='utf-8')}\nwritten: {os.path.relpath(written)}")
     for failure in failures:
@@ -100,14 +103,28 @@ def _versions(contestants: Sequence[Contestant]) -> dict[str, list[str]]:
     return {server: list(versions) for server, versions in found.items()}
 
 
-def _redraw(folder: Path) -> int:
+def _again(options: argparse.Namespace) -> int:
+    """Write page and charts again from the figures that are there, with our own measured anew if asked for."""
+    folder: Path = options.output or WHOLE
     try:
         results = Results.read(folder / page.CHARTS)
-    except OSError as error:
-        print(f"dev bench: nothing was measured yet: {error}", file=sys.stderr)
+        if options.own:
+            _own(results, [options.engine] if options.engine else list(ENGINES), options.runs or RUNS)
+    except (OSError, BenchFailed, PostgresFailed) as error:
+        print(f"dev bench: {error}", file=sys.stderr)
         return 1
     print(f"written: {os.path.relpath(page.write(results, folder))}")
     return 0
+
+
+def _own(results: Results, engines: Sequence[str], runs: int) -> None:
+    """Measure what loadbench does not."""
+    for engine in engines:
+        found = []
+        for _ in range(runs):
+            found.append(beside.measure(engine))
+            print(f"{BESIDE.title}, {ENGINES[engine]}: {found[-1]}", flush=True)
+        results.replace(engine, ORIZ, BESIDE.key, found)
 
 
 def _stop(_signal: int, _frame: object) -> None:
@@ -129,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
         "--scale", type=float, help=f"multiplies the counts; default: 1, and {SHORT_SCALE} with --short"
     )
     parser.add_argument("--output", type=Path, help="the folder to write to")
+    parser.add_argument("--own", action="store_true", help="measure anew what is not of loadbench")
     parser.add_argument("--redraw", action="store_true", help="write page and charts again, without measuring")
     return parser
 

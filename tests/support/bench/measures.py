@@ -11,6 +11,7 @@ ENGINES = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
 CPU, P50, READY, MEMORY = "cpu_ms", "p50_ms", "ready_s", "rss_mib"
 IDLE_CPU, IDLE_MEMORY = "idle_ms_per_s", "idle_mib"
 OTHER_CORES = "other_cores"
+P99, SYNC_S = "p99_ms", "sync_s"
 
 STARTUP = "startup"
 AFTERWARDS = "afterwards"
@@ -57,6 +58,8 @@ START = Measure("start", "Start to first answer", STARTUP, "startup", figure=REA
 MEMORY_AT_START = Measure("memory_at_start", "Memory 5 s after the start", STARTUP, "startup", False, MEMORY, (2, 2))
 MEMORY_AT_END = Measure("memory_at_end", "Memory after all scenarios", AFTERWARDS, AFTERWARDS, False, MEMORY, (4, 4))
 IDLE = Measure("idle", "500 who wait", "idle", "idle: ", figure=IDLE_CPU)
+BESIDE = Measure("beside", "Messages beside a first sync of 2,000 rooms", "beside", "", figure=P99)
+"""Not of loadbench: tests/support/bench/beside.py."""
 ALL = (*OPERATIONS, START, MEMORY_AT_START, MEMORY_AT_END, IDLE)
 
 SCENARIOS = tuple(dict.fromkeys(measure.scenario for measure in ALL if measure.scenario != AFTERWARDS))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tests.support.bench.charts import Bars, Chart, draw, shown, shown_ratio
 from tests.support.bench.measures import (
+    BESIDE,
     CPU,
     ENGINES,
     IDLE,
@@ -14,8 +15,10 @@ from tests.support.bench.measures import (
     MEMORY_AT_START,
     OPERATIONS,
     P50,
+    P99,
     READY,
     START,
+    SYNC_S,
     Measure,
 )
 from tests.support.bench.results import ORIZ, SYNAPSE, Results
@@ -23,6 +26,7 @@ from tests.support.bench.results import ORIZ, SYNAPSE, Results
 PAGE, CHARTS = "performance.md", "performance"
 NAMES = {ORIZ: "Oriz", SYNAPSE: "Synapse"}
 MEMORY_MEASURES = (MEMORY_AT_START, MEMORY_AT_END)
+BESIDE_GOAL_MS = 50.0
 IDLE_GOALS = {IDLE_CPU: ("CPU ms a second", 5.0), IDLE_MEMORY: ("MiB more than without them", 20.0)}
 
 HOW = """\
@@ -44,6 +48,7 @@ REPEAT = """\
     ./dev bench FOLDER-OF-LOADBENCH                     # Oriz alone, on both engines
     ./dev bench FOLDER-OF-LOADBENCH --synapse VENV      # beside the Synapse that is installed in this environment
     ./dev bench FOLDER-OF-LOADBENCH --short             # in some minutes; does not touch this page
+    ./dev bench --own                                   # anew what loadbench does not measure: beside a large sync
 """
 
 
@@ -96,6 +101,7 @@ def text(results: Results) -> str:
         *(part for engine in ENGINES for part in _operations(results, engine)),
         *_memory_and_start(results),
         *_waiting(results),
+        *_beside(results),
         "## How it was measured",
         *_about(results),
         HOW,
@@ -182,6 +188,20 @@ def _waiting(results: Results) -> list[str]:
     if not rows:
         return []
     return ["## 500 clients that wait while nothing happens", _table(["", "Oriz", "Synapse", "goal, below"], rows)]
+
+
+def _beside(results: Results) -> list[str]:
+    """How long others wait while a very large first sync is answered."""
+    engines = [engine for engine in ENGINES if results.runs(engine, ORIZ, BESIDE)]
+    if not engines:
+        return []
+    head = ["", "p50 ms", "p99 ms", "goal, below", "the sync, s"]
+    rows = []
+    for engine in engines:
+        p50, p99, sync = (_value(results.median(engine, ORIZ, BESIDE, figure)) for figure in (P50, P99, SYNC_S))
+        rows.append([ENGINES[engine], p50, p99, f"{BESIDE_GOAL_MS:g}", sync])
+    said = "200 messages that four people send, one after the other each, while somebody's first sync is answered."
+    return [f"## {BESIDE.title}", said, _table(head, rows)]
 
 
 def _about(results: Results) -> list[str]:

@@ -41,6 +41,12 @@ class Results(msgspec.Struct, kw_only=True):
             for figure, value in figures.items():
                 kept.setdefault(figure, []).append(value)
 
+    def replace(self, engine: str, server: str, key: str, runs: list[dict[str, float]]) -> None:
+        """Puts the figures of these runs in the place of what is there of a measure."""
+        self.values.setdefault(engine, {}).setdefault(key, {}).pop(server, None)
+        for figures in runs:
+            self.add(engine, server, {key: figures})
+
     def runs(self, engine: str, server: str, measure: Measure, figure: str | None = None) -> list[float]:
         """Every run's value; of the measure's own figure where none is named."""
         figures = self.values.get(engine, {}).get(measure.key, {}).get(server, {})
