@@ -4,6 +4,10 @@ from typing import Any
 
 import pytest
 
+from oriz_matrix.protocol.identifiers import RoomId, UserId
+from oriz_matrix.protocol.room_versions import ROOM_VERSIONS
+from oriz_matrix.storage import interning, rooms
+from oriz_matrix.storage.transaction import Transaction
 from tests.support.homeserver import Home, Json, User, refused
 from tests.support.in_process import SERVER_NAME, Answer
 from tests.support.other_server import OtherServer
@@ -129,3 +133,21 @@ async def test_what_others_show_is_for_those_who_may_come_in(home: Home, them: O
         else:
             with refused(404, "M_NOT_FOUND"):
                 await summary(alice, room, via=them.name)
+
+
+def _show(tx: Transaction, user_id: str, server: str) -> None:
+    """A server has invited a user to a room that it is in."""
+    room = rooms.create(tx, RoomId(ROOM), ROOM_VERSIONS["12"]).nid
+    sql = "INSERT INTO shown_states (user_nid, room, server, body) VALUES (:user, :room, :server, :body)"
+    tx.run(sql, user=interning.user(tx, UserId(user_id)), room=room, server=server, body=b"[]")
+
+
+async def test_who_has_invited_somebody_is_asked(home: Home, them: OtherServer) -> None:
+    alice, bob = await home.users("alice", "bob")
+    them.answers(f"/hierarchy/{ROOM}", level(THERE))
+    await home.server.server.database.write(_show, alice.id, them.name)
+    assert (await summary(alice, ROOM))["name"] == "There"
+    walked = await alice.request("GET", f"/v1/rooms/{segment(ROOM)}/hierarchy")
+    assert [room["name"] for room in walked["rooms"]] == ["There"]
+    with refused(404, "M_NOT_FOUND"):
+        await summary(bob, ROOM)
