@@ -5,7 +5,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from tests.scenarios import truth
-from tests.scenarios.rebuilding import Client, kinds, same
+from tests.scenarios.rebuilding import Client, kinds
 from tests.scenarios.walking import Walk
 from tests.support.people import Json, User, ids
 
@@ -79,9 +79,9 @@ class Play:
             happened = everything[room]
             newest = {(e["type"], e["state_key"]): e["event_id"] for e in happened if "state_key" in e}
             if room in told.joined:
-                same(told.state[room], newest, f"{user.id}, state of {room}")
+                truth.same(told.state[room], newest, f"{user.id}, state of {room}")
             elif (user.id, room) in self.walk.forgot or not truth.was_in(user.id, happened):
                 continue  # a stranger to the room, who sees as much of it as it is open to the world
             hidden = {e["event_id"] for e in happened if e["sender"] in self.ignored[user.id] and "state_key" not in e}
             expected = [event for event in truth.visible(user.id, happened) if event not in hidden]
-            same(ids(seen), expected, f"{user.id}, history of {room}")
+            truth.same(ids(seen), expected, f"{user.id}, history of {room}")

@@ -6,10 +6,8 @@ What a client cannot see from /sync it may page for, as clients do: what lies be
 import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import ndiff
-from pprint import pformat
 
-from tests.scenarios.truth import Truth
+from tests.scenarios.truth import Truth, same
 from tests.support.people import Json, Refused, RoomUpdate, Synced, User, ids
 
 MEMBER = "m.room.member"
@@ -232,11 +230,3 @@ class Client:
             and event["type"] in wanted.get("types", [event["type"]])
             and event["type"] not in wanted.get("not_types", [])
         )
-
-
-def same(actual: object, expected: object, where: str) -> None:
-    """Two parts of worlds that have to be equal, with all that differs where they are not."""
-    if actual != expected:
-        lines = ndiff(pformat(expected, width=120).splitlines(), pformat(actual, width=120).splitlines())
-        difference = "\n".join(line for line in lines if line[0] in "+-")
-        raise AssertionError(f"{where}: - is missing, + is too much\n{difference}")

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from difflib import ndiff
+from pprint import pformat
 from urllib.parse import quote
 
 from tests.support.people import Json, Refused, Synced, User, ids
@@ -45,15 +47,42 @@ async def ask(user: User, rooms: Sequence[str]) -> Truth:
         truth.history[room_id] = history
         members = {key[1]: event["content"]["membership"] for key, event in whole.items() if key[0] == MEMBER}
         assert await user.members(room_id) == members
+    await _check_left(user, truth)
     for room_id in joined:
         for kind, content in truth.anew.joined(room_id).account_data.items():
             assert await _account_data(user, f"rooms/{quote(room_id)}/account_data/{kind}") == content
     return truth
 
 
+async def _check_left(user: User, truth: Truth) -> None:
+    """A first sync that asks for left rooms too tells of each what one may still read there, and what they became."""
+    wanted: Json = {"room": {"include_leave": True, "timeline": {"limit": 1_000}}}
+    answer = await user.sync_anew(filter=wanted)
+    for room_id, seen in truth.history.items():
+        if answer.sections(room_id) != ["leave"]:
+            continue
+        where, update = f"{user.id}, {room_id}, left", answer.left(room_id)
+        gap = await user.history(room_id, "b", from_=update.prev_batch) if update.limited else []
+        timeline = [*gap[::-1], *update.timeline]
+        same(ids(timeline[: len(seen)]), ids(seen), where)
+        later = [(event["type"], event["state_key"]) for event in timeline[len(seen) :]]
+        assert later in ([], [(MEMBER, user.id)]), where
+        inside = update.timeline[: len(update.timeline) - len(later)]
+        events = [*update.state, *(event for event in inside if "state_key" in event)]
+        same({(e["type"], e["state_key"]): e["event_id"] for e in events}, truth.state[room_id], where)
+
+
 async def _account_data(user: User, path: str) -> Json:
     content: Json = await user.request("GET", f"/v3/user/{quote(user.id)}/{path}")
     return content
+
+
+def same(actual: object, expected: object, where: str) -> None:
+    """Two parts of worlds that have to be equal, with all that differs where they are not."""
+    if actual != expected:
+        lines = ndiff(pformat(expected, width=120).splitlines(), pformat(actual, width=120).splitlines())
+        difference = "\n".join(line for line in lines if line[0] in "+-")
+        raise AssertionError(f"{where}: - is missing, + is too much\n{difference}")
 
 
 def visible(user_id: str, everything: Sequence[Json]) -> list[str]:
