@@ -7,8 +7,9 @@ from oriz_matrix.base.ids import Ids
 from oriz_matrix.net.federation import Federation
 from oriz_matrix.protocol.identifiers import ServerName
 from oriz_matrix.services.changes import Changes
+from oriz_matrix.services.encryption.incoming import IncomingDevices
 from oriz_matrix.services.federation_in.backfill import Backfill
-from oriz_matrix.services.federation_in.edus import EDUS
+from oriz_matrix.services.federation_in.edus import EDUS, Edu
 from oriz_matrix.services.federation_in.missing import MissingEvents
 from oriz_matrix.services.federation_in.receive import Receive
 from oriz_matrix.services.federation_in.retracted import Retracted
@@ -68,7 +69,9 @@ def between(below: Below) -> Between:
     missing = MissingEvents(database, federation, verify)
     receive = Receive(database, below.append, Settle(database, below.append, missing, here), clock, here)
     entering = Entering()
-    taking = Taking(verify, receive, Retracted(database, verify, below.changes), entering, EDUS)
+    devices = {kind: Edu(take, durable=True) for kind, take in IncomingDevices(here).takes.items()}
+    edus = {**EDUS, **devices}
+    taking = Taking(verify, receive, Retracted(database, verify, below.changes), entering, edus)
     handshakes = Handshakes(federation, here, below.prepare.key, clock)
     remote = Remote(database, below.append, below.prepare, handshakes, Incoming(verify, missing, receive, entering))
     return Between(

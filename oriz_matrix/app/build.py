@@ -31,6 +31,7 @@ from oriz_matrix.services.creation.upgrade import Upgrade
 from oriz_matrix.services.encryption.answers import KeyAnswers
 from oriz_matrix.services.encryption.cross_signing import CrossSigning
 from oriz_matrix.services.encryption.keys import Keys
+from oriz_matrix.services.encryption.newcomers import NEWCOMERS, Newcomers
 from oriz_matrix.services.encryption.remote import RemoteKeys
 from oriz_matrix.services.encryption.resync import RESYNC, Resync
 from oriz_matrix.services.encryption.to_device import ToDevice
@@ -125,6 +126,7 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
     shared = _between(core, typing_notices, aliases)
     services = _services(core, shared, passwords, typing_notices, aliases)
     core.changes.listen(core.sessions.on_change)
+    core.jobs.register(NEWCOMERS, Newcomers(core.database, core.outgoing, core.server_name).carry_out)
     core.jobs.register(RESYNC, Resync(core.database, core.changes, core.remote_keys).carry_out)
     core.jobs.register(CARRY_SETTINGS, Settings(core.database, core.changes).carry)
     _watch(core)

@@ -4,7 +4,7 @@ The messages of a user are a chain: each names the number of the one before, so 
 it and asks. Source: server-server API, "Device Management"; traps.md 32.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from oriz_matrix.protocol.encryption import Device, Usage, UserKeys
@@ -54,8 +54,9 @@ def announce_signing_keys(tx: Transaction, user: UserNid, usages: Iterable[Usage
     return servers
 
 
-def tell_new_server(tx: Transaction, room: RoomNid, server: ServerName) -> None:
-    """A server has come into a room: it is told of the members here of whose devices it has not heard so far."""
+def tell_new_server(tx: Transaction, room: RoomNid, server: ServerName) -> list[ServerName]:
+    """A server has come into a room: it is told of the members here of whose devices it has not heard so far. The
+    servers, as above."""
     sql = """
         SELECT m.user_nid, l.stream_id FROM memberships m JOIN device_lists l ON l.user_nid = m.user_nid
         WHERE m.room = :room AND m.until = :forever AND m.membership = 'join' AND l.stream_id IS NOT NULL
@@ -65,14 +66,14 @@ def tell_new_server(tx: Transaction, room: RoomNid, server: ServerName) -> None:
                 WHERE o.user_nid = m.user_nid AND o.until = :forever AND o.membership = 'join' AND o.room <> :room
             )
     """
-    _tell(tx, [server], dict(tx.rows(sql, room=room, server=server, forever=FOREVER)))
+    return _tell(tx, [server], dict(tx.rows(sql, room=room, server=server, forever=FOREVER)))
 
 
-def tell_of_newcomer(tx: Transaction, room: RoomNid, user: UserNid) -> None:
+def tell_of_newcomer(tx: Transaction, room: RoomNid, user: UserNid) -> list[ServerName]:
     """A user here has come into a room: those of its servers that share no other with the user are told of the user's
-    devices."""
+    devices. The servers, as above."""
     if (stream_id := device_lists.get(tx, user).stream_id) is None:
-        return
+        return []
     sql = """
         SELECT s.server FROM room_servers s WHERE s.room = :room AND NOT EXISTS (
             SELECT 1 FROM memberships o JOIN room_servers other ON other.room = o.room AND other.server = s.server
@@ -80,13 +81,13 @@ def tell_of_newcomer(tx: Transaction, room: RoomNid, user: UserNid) -> None:
         )
     """
     servers = [server for (server,) in tx.rows(sql, room=room, user=user, forever=FOREVER)]
-    _tell(tx, servers, {user: stream_id})
+    return _tell(tx, servers, {user: stream_id})
 
 
-def _tell(tx: Transaction, servers: Sequence[ServerName], users: Mapping[UserNid, int]) -> None:
+def _tell(tx: Transaction, servers: list[ServerName], users: Mapping[UserNid, int]) -> list[ServerName]:
     """One message of each user: without a number before it, so that whoever knows another state asks for the whole."""
     if not servers or not users:
-        return
+        return []
     names = interning.user_ids(tx, users)
     described = device_keys.of_users(tx, list(names.values()))
     edus = []
@@ -95,6 +96,7 @@ def _tell(tx: Transaction, servers: Sequence[ServerName], users: Mapping[UserNid
         for device_id, device in list(described[user_id].devices.items())[-1:]:
             edus.append(_update(user_id, device_id, device, (stream_id, None)))
     outbox.add_edus(tx, servers, edus)
+    return servers if edus else []
 
 
 def _servers_of(tx: Transaction, user: UserNid) -> list[ServerName]:

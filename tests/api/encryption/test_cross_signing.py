@@ -225,7 +225,8 @@ async def test_signatures_that_are_wrong_are_named(home: Home) -> None:
         bob.id: {bob.device_id: "M_NOT_FOUND"},
         "@x:example.org": {"X": "M_NOT_FOUND"},
     }
-    for body in ({alice.id: []}, {alice.id: {"X": 5}}, []):
+    bodies: list[Any] = [{alice.id: []}, {alice.id: {"X": 5}}, []]
+    for body in bodies:
         with refused(400, "M_BAD_JSON"):
             await sign(alice, body)
     with refused(400, "M_INVALID_PARAM"):
