@@ -16,7 +16,7 @@ from oriz_matrix.services.federation_in.retracted import Retracted
 from oriz_matrix.services.federation_in.settle import Settle
 from oriz_matrix.services.federation_in.transactions import Taking, Told, Transactions
 from oriz_matrix.services.federation_in.verify import Verify
-from oriz_matrix.services.federation_out.senders import Senders
+from oriz_matrix.services.federation_out.senders import Owner, Senders
 from oriz_matrix.services.jobs import Jobs
 from oriz_matrix.services.membership.elsewhere import Elsewhere
 from oriz_matrix.services.membership.handshakes import Handshakes
@@ -33,7 +33,8 @@ from oriz_matrix.storage.database import Database
 
 
 class Below(NamedTuple):
-    """What it stands on; `federation` is None where this server talks with no other."""
+    """What it stands on; `federation` is None where this server talks with no other; is_alone: no other process works
+    on the database."""
 
     database: Database
     clock: Clock
@@ -48,6 +49,7 @@ class Below(NamedTuple):
     append: Append
     typing_notices: TypingNotices
     aliases: Aliases
+    is_alone: bool
 
 
 class Between(NamedTuple):
@@ -69,6 +71,7 @@ def between(below: Below) -> Between:
     missing = MissingEvents(database, federation, verify)
     receive = Receive(database, below.append, Settle(database, below.append, missing, here), clock, here)
     entering = Entering()
+    owner = Owner(below.ids.job_owner(), below.is_alone)
     devices = {kind: Edu(take, durable=True) for kind, take in IncomingDevices(here).takes.items()}
     edus = {**EDUS, **devices}
     taking = Taking(verify, receive, Retracted(database, verify, below.changes), entering, edus)
@@ -81,5 +84,5 @@ def between(below: Below) -> Between:
         resident=Resident(database, below.prepare, verify, receive),
         invited=Invited(database, verify, remote, below.prepare),
         elsewhere=Elsewhere(database, below.aliases, below.prepare, remote, handshakes, receive),
-        senders=Senders(database, federation, below.outgoing, clock, below.ids, here) if federation else None,
+        senders=Senders(database, federation, below.outgoing, clock, owner, here) if federation else None,
     )

@@ -48,6 +48,11 @@ def release(tx: Transaction, owner: str) -> None:
     tx.run("UPDATE destinations SET owner = NULL, lease_until = 0 WHERE owner = :owner", owner=owner)
 
 
+def release_all(tx: Transaction) -> None:
+    """Nobody sends to any server: for a process that is the only one."""
+    tx.run("UPDATE destinations SET owner = NULL, lease_until = 0 WHERE owner IS NOT NULL")
+
+
 def waiting(tx: Transaction, server: ServerName, most_events: int, most_edus: int) -> Batch:
     """What has waited longest for a server."""
     events = """

@@ -37,7 +37,10 @@ class Steps:
         self._found: dict[EventId, Found] = {}
 
     def get(self, ids: Collection[EventId]) -> list[Found]:
-        """Those of the events that are stored and of this room, the newest first."""
+        """Those of the events that stand in the timeline of this room, the newest first.
+
+        Of others the state before them is not known here, so whoever asked could not judge them.
+        """
         absent = [each for each in ids if each not in self._found]
         if absent:
             self._read(absent)
@@ -45,7 +48,7 @@ class Steps:
 
     def _read(self, ids: Sequence[EventId]) -> None:
         numbers = events.find(self._tx, ids).values()
-        nodes = [node for node in graph.nodes(self._tx, list(numbers)) if node.room == self._room]
+        nodes = [n for n in graph.nodes(self._tx, list(numbers)) if n.room == self._room and n.place is not None]
         if places := [node.place for node in nodes if node.place is not None]:
             nodes += graph.nodes_before(self._tx, self._room, max(places), self._ahead)
         bodies = events.load(self._tx, {node.event for node in nodes})

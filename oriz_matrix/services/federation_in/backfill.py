@@ -1,6 +1,7 @@
 """Fills holes in rooms' logs with what other servers know of them.
 
-Source: server-server API, "Backfilling and retrieving missing events". What comes is judged by what authorizes it; the state before it is not asked for.
+Source: server-server API, "Backfilling and retrieving missing events". What comes is judged by what authorizes it; the
+state before it is not asked for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -78,7 +79,7 @@ class Backfill:
             try:
                 await self._missing.auth_events(name, event.event_id, asked)
             except Unfound as error:
-                log.info("an event of a room's past cannot be judged", event=event.event_id, reason=str(error))
+                log.info("an event of a room's past cannot be judged", event_id=event.event_id, reason=str(error))
         if len(kept.events) < len(fetched.events):
             await self._missing.keep(name, fetched.events)
         return await self._db.write(_place, name, hole, fetched)

@@ -129,7 +129,7 @@ class Receive:
             judged = await self._settle.event(name, event, Source(waiting.origin))
         except (Unfound, RemoteFailed) as error:
             given_up = self._clock.now_ms() > waiting.received_at + GIVE_UP_MS
-            log.info("an event waits", event=event.event_id, room=name.room_id, reason=str(error), given_up=given_up)
+            log.info("an event waits", event_id=event.event_id, room=name.room_id, reason=str(error), given_up=given_up)
             if not given_up:
                 return False
             judged = None

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import structlog
 
 from oriz_matrix.protocol.errors import Forbidden, Unavailable
+from oriz_matrix.protocol.event_contents import CREATE
 from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import EventId, ServerName, domain_of
 from oriz_matrix.services.federation_in import judge
@@ -63,7 +64,7 @@ class Settle:
             return None
         if judged.rejected is not None or judged.soft_failed:
             await self._db.write(_set_aside, name, event, judged)
-            log.info("an event is set aside", event=event.event_id, room=event.room_id, rejected=judged.rejected)
+            log.info("an event is set aside", event_id=event.event_id, room=event.room_id, rejected=judged.rejected)
             return judged
         kept = await self._db.write(_keep, name, event, judged)
         for _ in range(RACES):
@@ -99,10 +100,12 @@ class Settle:
         ends = [event_id for event_id, _ in room.extremities]
         asked = await self._servers(name, event, source)
         for one in await self._missing.events_before(name, event, ends, asked[:1]):
+            if await self._db.read(_is_past, one):
+                continue
             try:
                 await self.event(name, one, Source(source.server), deep=False)
             except Unfound as error:
-                log.info("an event before another is not settled", event=one.event_id, reason=str(error))
+                log.info("an event before another is not settled", event_id=one.event_id, reason=str(error))
 
     async def _servers(self, name: RoomName, event: Event, source: Source) -> Sequence[ServerName]:
         """Whom to ask for what is missing: who gave the event, who made it, and others in the room."""
@@ -140,6 +143,12 @@ def _judge(tx: Transaction, name: RoomName, event: Event) -> Missing | Judged | 
     if stored is not None and not stored.is_outlier:
         return None
     return judge.judge(tx, name, event)
+
+
+def _is_past(tx: Transaction, event: Event) -> bool:
+    """Whether an event was told of as part of an older state: it has its place in history that was not fetched yet."""
+    stored = arrivals.find(tx, [event.event_id]).get(event.event_id)
+    return event.type == CREATE[0] or (stored is not None and stored.is_outlier and stored.rejected is None)
 
 
 def _keep(tx: Transaction, name: RoomName, event: Event, judged: Judged) -> Stored:

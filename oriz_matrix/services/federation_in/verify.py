@@ -86,7 +86,7 @@ def _signed_all(events: Sequence[Event], keys: EventKeys) -> list[Event]:
         try:
             found.append(_signed(event, keys))
         except Forbidden as error:
-            log.info("an event is dropped", event=event.event_id, room=event.room_id, reason=error.message)
+            log.info("an event is dropped", event_id=event.event_id, room=event.room_id, reason=error.message)
     return found
 
 

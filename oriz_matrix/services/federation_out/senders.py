@@ -8,11 +8,11 @@ import asyncio
 import random
 from collections.abc import Iterable
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 
 from oriz_matrix.base.clock import Clock
-from oriz_matrix.base.ids import Ids
 from oriz_matrix.net.errors import Denied, RemoteFailed
 from oriz_matrix.net.federation import Federation
 from oriz_matrix.net.peers import PeerRequest, uri
@@ -31,42 +31,55 @@ MOST_EDUS = 100
 AT_ONCE = 50
 """Servers to which something is sent at the same time."""
 SWEEP_SECONDS = 10.0
-LEASE_MS = 60_000
+LEASE_MS = 20_000
 SECONDS = 60.0
-FIRST_PAUSE_MS = 5_000
+FIRST_PAUSE_MS = 500
 LONGEST_PAUSE_MS = 6 * 3600 * 1000
 LONG_SILENCE_MS = 3600 * 1000
 
 log = structlog.get_logger()
 
 
+class Owner(NamedTuple):
+    """The name of a process among those that send, and whether there is no other."""
+
+    name: str
+    is_alone: bool
+
+
 class Senders:
     """One for each process; of several, one sends to a server."""
 
     def __init__(
-        self, db: Database, federation: Federation, outgoing: Outgoing, clock: Clock, ids: Ids, here: ServerName
+        self, db: Database, federation: Federation, outgoing: Outgoing, clock: Clock, owner: Owner, here: ServerName
     ) -> None:
         self._db = db
         self._federation = federation
         self._outgoing = outgoing
         self._clock = clock
-        self._ids = ids
         self._here = here
-        self._owner = ids.job_owner()
+        self._owner, self._is_alone = owner
         self._known: dict[ServerName, Destination] = {}
         self._held_until: dict[ServerName, int] = {}
         self._sending: dict[ServerName, asyncio.Task[None]] = {}
         self._again: set[ServerName] = set()
         self._places = asyncio.Semaphore(AT_ONCE)
         self._tasks: list[asyncio.Task[None]] = []
+        self._timers: dict[ServerName, asyncio.TimerHandle] = {}
+        self._stopping = False
         self._count = 0
 
     async def start(self) -> None:
         """Begins, with what waited when the server stopped."""
+        if self._is_alone:
+            await self._db.write(destinations.release_all)
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._sweep())]
 
     async def stop(self) -> None:
         """Stops; what was not taken waits."""
+        self._stopping = True
+        for timer in self._timers.values():
+            timer.cancel()
         for task in [*self._tasks, *self._sending.values()]:
             task.cancel()
         await asyncio.gather(*self._tasks, *self._sending.values(), return_exceptions=True)
@@ -105,6 +118,8 @@ class Senders:
     def _begin(self, found: Iterable[ServerName]) -> None:
         now_ms = self._clock.now_ms()
         for server in found:
+            if self._stopping:
+                return
             if server in self._sending:
                 self._again.add(server)
             elif server not in self._known or self._known[server].retry_at <= now_ms:
@@ -193,6 +208,9 @@ class Senders:
         self._known[known.server] = known
         log.info("a server does not answer", server=known.server, attempts=known.attempts, reason=str(error))
         await self._db.write(destinations.failed, known)
+        if not self._stopping:
+            wait_s = (known.retry_at - now_ms) / 1000
+            self._timers[known.server] = asyncio.get_running_loop().call_later(wait_s, self._begin, [known.server])
 
     def _txn_id(self) -> str:
         self._count += 1

@@ -69,7 +69,7 @@ def _after_hole(tx: Transaction, window: Window, upto: Position, seen: Seen, hol
 def _timeline(
     tx: Transaction, window: Window, upto: Position, seen: Seen, after: Place, first: list[Entry] | None
 ) -> Timeline:
-    """What lies after a place. `first`: the newest entries, where they were read already: one more than the limit, or all.
+    """What lies after a place. `first`: its newest entries where they were read, one more than the limit or all.
 
     A state event of which a newer one under the same key is not shown ends the timeline: the newer one goes into the
     state, which clients apply first, and the older one would undo it. After a long way that shows little the timeline
