@@ -18,10 +18,11 @@ from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import FOREVER, RoomNid
 from tests.support.homeserver import Home
 from tests.support.in_process import SERVER_NAME, Answer
-from tests.support.outside import Outside, Stranger
+from tests.support.outside import Handler, Outside, Stranger
 
 KEY = SigningKey("theirs", b"t" * 32)
 USER = "/_matrix/federation/v1/user"
+SEND = "/_matrix/federation/v1/send"
 
 Json = dict[str, Any]
 
@@ -35,6 +36,9 @@ class Elsewhere:
         self.name = ServerName(f"127.0.0.1:{stranger.port}")
         self.carl = UserId(f"@carl:{self.name}")
         self.is_down = False
+        self.heard: list[Json] = []
+        self._sent = 0
+        stranger.answers = _Answers(self._hear)
 
     @classmethod
     async def start(cls, home: Home, world: Outside) -> "Elsewhere":
@@ -46,8 +50,21 @@ class Elsewhere:
 
     async def ask(self, method: str, path: str, body: Json | None = None) -> Answer:
         """Asks the homeserver, below /_matrix/federation/v1/user."""
+        return await self._request(method, USER + path, body)
+
+    async def tell(self, kind: str, content: Any) -> None:
+        """Sends a message that is no event; one with a NUL character, which is in no transaction, past the door."""
+        if b"\\u0000" in encode(content):
+            await self._hand_in(kind, content)
+            return
+        edus = [{"edu_type": kind, "content": content}, {"edu_type": "unknown"}, 5]
+        body = {"origin": self.name, "origin_server_ts": 1, "pdus": [], "edus": edus}
+        self._sent += 1
+        answer = await self._request("PUT", f"{SEND}/{self._sent}", body)
+        assert answer == Answer(200, {"pdus": {}})
+
+    async def _request(self, method: str, uri: str, body: Json | None = None) -> Answer:
         content = None if body is None else encode(body)
-        uri = USER + path
         said = SignedRequest(
             method=method, uri=uri, origin=self.name, destination=ServerName(SERVER_NAME), content=content
         )
@@ -55,19 +72,17 @@ class Elsewhere:
         async with self._home.server.http.request(method, uri, data=content, headers=headers) as response:
             return Answer(response.status, msgspec.json.decode(await response.read()))
 
-    async def tell(self, kind: str, content: Any, origin: ServerName | None = None) -> None:
-        """Sends a message that is no event."""
-        server = self._home.server.server
+    async def _hand_in(self, kind: str, content: Any) -> None:
         take = IncomingDevices(ServerName(SERVER_NAME)).takes[kind]
-        await server.database.write(take, origin or self.name, content, Clock().now_ms())
-        server.changes.poke()
-        server.jobs.poke()
+        await self._home.server.server.database.write(take, self.name, content, Clock().now_ms())
+        self._home.server.server.changes.poke()
 
     async def told(self) -> list[Json]:
-        """What waits to be sent here, in order."""
+        """What was sent here, and then what is still to be sent, in order."""
         sql = "SELECT body FROM outbox_edus WHERE destination = :server ORDER BY nid"
         rows = await self._home.server.server.database.read(lambda tx: tx.rows(sql, server=self.name))
-        return [msgspec.json.decode(body) for (body,) in rows]
+        waiting = [msgspec.json.decode(body) for (body,) in rows]
+        return self.heard + [each for each in waiting if each not in self.heard]
 
     async def comes_in(self, room_id: str, user_id: UserId) -> None:
         """A user comes into a room of the homeserver."""
@@ -91,9 +106,11 @@ class Elsewhere:
             lambda tx: device_updates.tell_of_newcomer(tx, _nid(tx, room_id), interning.user(tx, user_id))
         )
 
-    async def forgets(self) -> None:
-        """What waits to be sent here has come."""
-        await self._home.server.server.database.write(lambda tx: tx.run("DELETE FROM outbox_edus"))
+    async def _hear(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self.is_down:
+            return web.json_response({"errcode": "M_UNKNOWN", "error": "down"}, status=502)
+        self.heard += (await request.json()).get("edus", [])
+        return web.json_response({"pdus": {}})
 
     def answers(self, path: str, answer: Any) -> None:
         """What is answered below /user from now on, while the server is not down."""
@@ -128,6 +145,17 @@ class Elsewhere:
     def asked(self, path: str) -> int:
         """How often a path below /user was asked for."""
         return sum(target == quote(USER + path) for _, target, _, _ in self._stranger.seen)
+
+
+class _Answers(dict[str, Any]):
+    """What is answered by path; transactions have a path each."""
+
+    def __init__(self, hear: Handler) -> None:
+        super().__init__()
+        self._hear = hear
+
+    def get(self, path: str, default: Any = None) -> Any:
+        return self._hear if path.startswith(SEND) else super().get(path, default)
 
 
 def device_keys(user_id: str, device_id: str, key: str = "key") -> Json:
