@@ -59,7 +59,7 @@ async def _check_left(user: User, truth: Truth) -> None:
     wanted: Json = {"room": {"include_leave": True, "timeline": {"limit": 1_000}}}
     answer = await user.sync_anew(filter=wanted)
     for room_id, seen in truth.history.items():
-        if answer.sections(room_id) != ["leave"]:
+        if answer.sections(room_id) != ["leave"] or not was_in(user.id, seen):
             continue
         where, update = f"{user.id}, {room_id}, left", answer.left(room_id)
         gap = await user.history(room_id, "b", from_=update.prev_batch) if update.limited else []
