@@ -2,7 +2,7 @@
 
 import random
 
-from oriz_matrix.protocol.identifiers import UserId
+from oriz_matrix.protocol.identifiers import ServerName, UserId
 from oriz_matrix.storage import interning, membership
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.types import FOREVER, Position, RoomNid, UserNid
@@ -116,3 +116,27 @@ async def test_several_changes_of_one_member_in_one_commit(database: Database) -
     for stay in stays:
         found = await database.read(membership.of_user, bob, stay.since)
         assert [one.membership for one in found] == [stay.membership]
+
+
+async def test_the_stays_of_a_server_are_those_of_its_own_users(database: Database) -> None:
+    """Names that end alike, or differ in case, are other servers'."""
+    talk = await new_room(database)
+    everywhere = ["a.org", "A.org", "a.org:8448", "8448", "sub.a.org", "a.org:84480"]
+    for server in everywhere:
+        await talk.move(UserId(f"@bob:{server}"), "invite")
+        await talk.move(UserId(f"@bob:{server}"), "join")
+    await talk.move(UserId("@bob:a.org"), "leave")
+    end = (await talk.row()).latest
+    for server in everywhere:
+        stays = await database.read(membership.stays_of_server, talk.nid, ServerName(server), Position(0), end)
+        assert sorted(stay.membership for stay in stays) == ["invite", "join"], server
+        (invite, join) = sorted(stays)
+        assert invite.until == join.since
+        assert join.until == (end if server == "a.org" else FOREVER)
+        for first, last, expected in (
+            (join.since, join.since, [invite, join]),
+            (Position(join.since + 1), end, [join]),
+            (Position(0), Position(invite.since - 1), []),
+        ):
+            found = await database.read(membership.stays_of_server, talk.nid, ServerName(server), first, last)
+            assert sorted(found) == expected
