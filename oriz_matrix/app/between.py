@@ -33,8 +33,7 @@ from oriz_matrix.storage.database import Database
 
 
 class Below(NamedTuple):
-    """What it stands on; `federation` is None where this server talks with no other; is_alone: no other process works
-    on the database."""
+    """What it stands on; `federation` is None where this server talks with no other."""
 
     database: Database
     clock: Clock
@@ -49,7 +48,6 @@ class Below(NamedTuple):
     append: Append
     typing_notices: TypingNotices
     aliases: Aliases
-    is_alone: bool
 
 
 class Between(NamedTuple):
@@ -71,7 +69,7 @@ def between(below: Below) -> Between:
     missing = MissingEvents(database, federation, verify)
     receive = Receive(database, below.append, Settle(database, below.append, missing, here), clock, here)
     entering = Entering()
-    owner = Owner(below.ids.job_owner(), below.is_alone)
+    owner = Owner(below.ids.job_owner(), database.one_process)
     devices = {kind: Edu(take, durable=True) for kind, take in IncomingDevices(here).takes.items()}
     edus = {**EDUS, **devices}
     taking = Taking(verify, receive, Retracted(database, verify, below.changes), entering, edus)

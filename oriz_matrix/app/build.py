@@ -6,7 +6,7 @@ from oriz_matrix.api import admin, client, federation, pages
 from oriz_matrix.app.between import Below, Between, between
 from oriz_matrix.app.reach import Reach, reach
 from oriz_matrix.base.clock import Clock
-from oriz_matrix.base.config.model import Config, Engine
+from oriz_matrix.base.config.model import Config
 from oriz_matrix.base.ids import Ids
 from oriz_matrix.base.metrics import Metrics
 from oriz_matrix.net.federation import Federation
@@ -198,7 +198,6 @@ def _between(core: _Core, typing_notices: TypingNotices, aliases: Aliases) -> Be
             append=core.append,
             typing_notices=typing_notices,
             aliases=aliases,
-            is_alone=core.config.database.engine is Engine.SQLITE,
         )
     )
 

@@ -90,7 +90,6 @@ class Sight:
             joins_later=position < self._last_join,
         )
 
-
     def _visibility_in_hole(self, position: int, back: int) -> tuple[str, str]:
         """The values before and after an event that was fetched later.
 

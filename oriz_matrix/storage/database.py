@@ -38,6 +38,11 @@ class Database:
         """What storage keeps in memory, for the metrics."""
         return self._dialect.caches
 
+    @property
+    def one_process(self) -> bool:
+        """Whether no other process of this server works on the database."""
+        return self._dialect.one_process
+
     def start(self) -> None:
         """Starts the storage threads."""
         self._dialect.start()

@@ -91,7 +91,7 @@ async def meeting(world: Outside, start: Start, tmp_path: Path, postgres: Databa
             for pem in pair.cert_chain_pems:
                 pem.write_to_path(certificate, append=True)
             listener = Listener(port=0, tls=Tls(certificate=certificate, key=key), surfaces=(Surface.FEDERATION,))
-            signatures = Signatures(keys, reached.peers.allows, US)
+            signatures = Signatures(keys, reached.peers.allows, US, lambda _server: None)
             server = await start(send, state, setting=Setting(listener=listener, servers=signatures))
             place = server.application.addresses[0]
             yield Meeting(place, name, them, reached.peers)

@@ -26,8 +26,12 @@ class Session(Connection, Protocol):
 
 
 class Dialect(Protocol):
-    """How one engine is opened, read, written and closed."""
+    """How one engine is opened, read, written and closed.
 
+    one_process: whether only one server process at a time works on a database.
+    """
+
+    one_process: bool
     schema_words: Mapping[str, str]
     caches: Caches
 

@@ -157,6 +157,7 @@ class SqliteConnection:
 class Sqlite:
     """The dialect of one database file."""
 
+    one_process = True
     schema_words: Mapping[str, str] = {
         "identity": "INTEGER PRIMARY KEY AUTOINCREMENT",
         "blob": "BLOB",
