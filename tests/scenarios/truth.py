@@ -46,12 +46,24 @@ async def ask(user: User, rooms: Sequence[str]) -> Truth:
         truth.state[room_id] = {key: event["event_id"] for key, event in whole.items()}
         truth.history[room_id] = history
         members = {key[1]: event["content"]["membership"] for key, event in whole.items() if key[0] == MEMBER}
-        assert await user.members(room_id) == members
+        assert await user.members(room_id) == await user.members(room_id, at=truth.anew.next_batch) == members
+        await _check_context(user, room_id, history)
     await _check_left(user, truth)
     for room_id in joined:
         for kind, content in truth.anew.joined(room_id).account_data.items():
             assert await _account_data(user, f"rooms/{quote(room_id)}/account_data/{kind}") == content
     return truth
+
+
+async def _check_context(user: User, room_id: str, history: Sequence[Json]) -> None:
+    """What stands around an event is a piece of the history, and its ends lead on from there."""
+    if not history:
+        return
+    context = await user.context(room_id, history[len(history) // 2]["event_id"], limit=6)
+    seen = [*context["events_before"][::-1], context["event"], *context["events_after"]]
+    earlier = await user.history(room_id, "b", from_=context["start"])
+    later = await user.history(room_id, "f", from_=context["end"])
+    same(ids([*earlier[::-1], *seen, *later]), ids(history), f"{user.id}, around the context in {room_id}")
 
 
 async def _check_left(user: User, truth: Truth) -> None:
