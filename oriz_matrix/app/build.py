@@ -171,7 +171,9 @@ def _core(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
         server_keys=ServerKeys(
             database, clock, server_name, key, others.keys if others else None, config.federation.trusted_notaries
         ),
-        sessions=Sessions(database, clock, ids, frozenset(config.limits.rates.exempt_users)),
+        sessions=Sessions(
+            database, clock, ids, frozenset(config.limits.rates.exempt_users), lambda: changes.silent_seconds
+        ),
         queries=Queries(federation, clock),
         ignored=IgnoredUsers(database, changes),
         known=known,

@@ -87,6 +87,23 @@ async def test_without_the_notice_it_is_a_matter_of_seconds(
         await here.requester(opened.access_token, clock.now_ms())
 
 
+async def test_while_notices_are_heard_the_database_is_asked_every_five_minutes(
+    database: Database, alice: UserNid, clock: FakeClock, ids: Ids
+) -> None:
+    silent = [0.0]
+    here = Sessions(database, clock, ids, silent_s=lambda: silent[0])
+    opened = await here.open(alice, DeviceRequest())
+    first = await here.requester(opened.access_token, clock.now_ms())
+    await clock.advance(295)
+    assert await here.requester(opened.access_token, clock.now_ms()) is first
+    silent[0] = 6.0
+    second = await here.requester(opened.access_token, clock.now_ms())
+    assert second is not first
+    silent[0] = 0.0
+    await clock.advance(301)
+    assert await here.requester(opened.access_token, clock.now_ms()) is not second
+
+
 async def test_use_is_written_down_now_and_then(
     here: Sessions, database: Database, alice: UserNid, clock: FakeClock
 ) -> None:

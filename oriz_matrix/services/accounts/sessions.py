@@ -1,10 +1,13 @@
 """Sessions: from an access token to its requester, and the beginning and end of a session.
 
-The one mutable fact that is held in memory, for a few seconds: what a token stands for. Ends of sessions and changed
-flags drop it at once in this process, and by a notice in all others (docs/architecture.md, "Caches").
+The one mutable fact that is held in memory: what a token stands for. Ends of sessions and changed flags drop it at once
+in this process, and by a notice in all others (docs/architecture.md, "Caches"). It is held for minutes while notices
+are heard, for a few seconds where they are not.
 """
 
 import hashlib
+import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -21,7 +24,10 @@ from oriz_matrix.storage.recent import Change
 from oriz_matrix.storage.sessions import NewSession, Session
 from oriz_matrix.storage.types import UserNid
 
-HELD_MS = 5_000
+HELD_MS = 5 * 60_000
+HELD_UNHEARD_MS = 5_000
+HEARING_S = 5.0
+"""Notices are heard while recent changes were read not longer ago: they are each second."""
 HELD_TOKENS = 20_000
 FORGOTTEN_USERS = 10_000
 SEEN_EVERY_MS = 10 * 60_000
@@ -54,21 +60,34 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Held(NamedTuple):
-    """A requester in memory: until when (ms), and how many times anything had been forgotten when it was read."""
+    """A requester in memory: until when (ms), until when also where no notices are heard, and how many times anything
+    had been forgotten when it was read."""
 
     until: int
+    until_unheard: int
     read_at: int
     requester: Requester
 
 
 class Sessions:
-    """The sessions of this server's users; those in `unlimited` are exempt from rate limits."""
+    """The sessions of this server's users; those in `unlimited` are exempt from rate limits.
 
-    def __init__(self, db: Database, clock: Clock, ids: Ids, unlimited: frozenset[str] = frozenset()) -> None:
+    silent_s: how long ago (seconds) the notices of others were last heard.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        ids: Ids,
+        unlimited: frozenset[str] = frozenset(),
+        silent_s: Callable[[], float] = lambda: math.inf,
+    ) -> None:
         self._db = db
         self._clock = clock
         self._ids = ids
         self._unlimited = unlimited
+        self._silent_s = silent_s
         self._held: LRUCache[bytes, Held] = LRUCache(HELD_TOKENS)
         self._times_forgotten = 0
         self._forgotten: dict[UserNid, int] = {}  # what was read of a user before this count is void
@@ -81,7 +100,7 @@ class Sessions:
         """
         token_hash = hash_token(access_token)
         held = self._held.get(token_hash)
-        if held is not None and now_ms < held.until and held.read_at >= self._void_before(held.requester.user):
+        if held is not None and self._holds(held, now_ms):
             return held.requester
         read_at = self._times_forgotten
         session = await self._db.read(sessions.find, token_hash)
@@ -89,9 +108,9 @@ class Sessions:
             raise UnknownToken(soft_logout=False)
         if session.expires_at is not None and session.expires_at <= now_ms:
             raise UnknownToken("This access token has expired", soft_logout=True)
-        until = min(now_ms + HELD_MS, session.expires_at or now_ms + HELD_MS)
+        until, unheard = (min(now_ms + ms, session.expires_at or now_ms + ms) for ms in (HELD_MS, HELD_UNHEARD_MS))
         requester = _requester(session, rate_limited=session.user_id not in self._unlimited)
-        self._held[token_hash] = Held(until, read_at, requester)
+        self._held[token_hash] = Held(until, unheard, read_at, requester)
         await self._note_use(session, now_ms, ip)
         return requester
 
@@ -138,6 +157,11 @@ class Sessions:
         kind, _, number = change.channel.partition(" ")
         if change.kind == "notice" and kind == "user":
             self.forget(UserNid(int(number)))
+
+    def _holds(self, held: Held, now_ms: int) -> bool:
+        """Whether what is in memory is still so, as far as it can be known here."""
+        until = held.until if self._silent_s() <= HEARING_S else held.until_unheard
+        return now_ms < until and held.read_at >= self._void_before(held.requester.user)
 
     def _void_before(self, user: UserNid) -> int:
         return max(self._forgotten.get(user, 0), self._all_forgotten)
