@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Runs SyTest against Oriz: sytest-compat/README.md tells what it needs and how to read the result.
 #
-#   run.sh PATH-TO-SYTEST [--db URL] [--work DIR] [FILES...]
+#   run.sh PATH-TO-SYTEST [--db URL] [--work DIR] [-C] [FILES...]
 #
 # --db URL     a PostgreSQL in which databases may be made: postgresql://USER@HOST:PORT/. Default: SQLite.
 # --work DIR   where the servers' files and the results are kept. Default: a new folder among the temporary files.
+# -C           writes every request and answer to the file `progress` beside the results.
 # FILES        of SyTest's tests, such as tests/31sync/02sync.pl. Default: all.
 #
 # Environment: ORIZ, the command; PERL5LIB, where Perl finds the modules that the system lacks; TIMEOUT_FACTOR.
@@ -17,10 +18,11 @@ usage() { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 2; }
 [ $# -ge 1 ] && [ -f "$1/run-tests.pl" ] || usage
 sytest=$(cd "$1" && pwd)
 shift
-database=() work=
+database=() log=() work=
 while [ $# -gt 0 ]; do
     case $1 in
         --db) database=(--database "${2:?}") && shift 2 ;;
+        -C) log=(-C) && shift ;;
         --work) work=${2:?} && shift 2 ;;
         -*) usage ;;
         *) break ;;
@@ -51,7 +53,7 @@ cd "$stand"
 code=0
 SYTEST_PLUGINS=$here/plugins "${alone[@]}" perl -Ilib run-tests.pl -I Oriz \
     --oriz "${ORIZ:-$here/../.venv/bin/oriz}" "${database[@]}" \
-    --bind-host 127.0.0.1 --work-directory "$work" --room-version 10 -O files --all "$@" \
+    --bind-host 127.0.0.1 --work-directory "$work" --room-version 10 -O files --all "${log[@]}" "$@" \
     >"$work/results.tap" 2>"$work/progress" </dev/null || code=$?
 echo "$work/results.tap"
 exit $code

@@ -29,6 +29,16 @@ async def what_bob_finds_is_what_alice_made(stage: Stage) -> None:
     assert state["m.room.topic", ""]["content"]["topic"] == "Roses"
 
 
+async def the_first_event_that_bob_sees_is_his_join(stage: Stage) -> None:
+    """What lies before it is known to the other server only, but the join itself is no part of that hole."""
+    alice, bob = await stage.people("alice", "bob")
+    room = await stage.public_room(alice)
+    await bob.join(room, via=[alice.at])
+    await bob.sync()
+    first = bob.room(room).timeline[0]
+    assert (first["type"], first["state_key"]) == ("m.room.member", bob.id)
+
+
 async def bob_joins_by_alias(stage: Stage) -> None:
     alice, bob = await stage.people("alice", "bob")
     room = await stage.public_room(alice, room_alias_name=f"garden-{stage.play}")

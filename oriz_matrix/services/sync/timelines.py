@@ -78,7 +78,7 @@ def _timeline(
     room, sight = seen
     wanted = window.filter.room.timeline
     limit = wanted.count()
-    if room.room.latest <= after.position:
+    if Place(room.room.latest) <= after:
         return Timeline([], limited=False, prev_batch=PageToken(upto))
     place, found, newest_is_shown = Place(upto), list[Entry](), dict[StateKeyNid, bool]()
     size, looked_at = limit + 1, 0
