@@ -110,3 +110,17 @@ async def test_a_state_filter_still_holds(home: Home) -> None:
     room, people = await crowd(home)
     wanted: Json = {"room": {"state": {"lazy_load_members": True, "not_types": ["m.room.member"]}}}
     assert not (await people[-1].sync(filter=wanted)).joined(room).members
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_who_is_banned_after_they_left_learns_by_whom(either_home: Home, after: bool) -> None:
+    room, people = await crowd(either_home)
+    alice, *_, frank, reader = people
+    await reader.sync(filter=LAZY)
+    await reader.leave(room)
+    await reader.sync(filter=LAZY)
+    await frank.leave(room)
+    await alice.set_member(room, reader, "ban")
+    update = (await reader.sync(filter=LAZY, use_state_after=after)).left(room)
+    assert [event["sender"] for event in update.timeline] == [alice.id]
+    assert update.members == known(alice) | ({reader.id: "ban"} if after else {}), "nothing of frank"

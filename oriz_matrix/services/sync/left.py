@@ -6,6 +6,8 @@ What the reader's own membership became after that is told, for it concerns them
 
 from collections.abc import Sequence
 
+from oriz_matrix.protocol.event_contents import member_key
+from oriz_matrix.protocol.identifiers import UserId
 from oriz_matrix.protocol.tokens import before
 from oriz_matrix.services.rooms import access
 from oriz_matrix.services.rooms.client_events import show_events
@@ -14,7 +16,8 @@ from oriz_matrix.services.sync.rooms import candidates, fill
 from oriz_matrix.services.sync.sync_room import SyncRoom
 from oriz_matrix.services.sync.timelines import Seen, passes
 from oriz_matrix.services.sync.window import Window
-from oriz_matrix.storage import membership
+from oriz_matrix.storage import interning, membership, room_state
+from oriz_matrix.storage.caches import StateAt
 from oriz_matrix.storage.membership import Membership
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import Position
@@ -53,18 +56,29 @@ def _fill(tx: Transaction, window: Window, room: SyncRoom) -> None:
     else:
         room.prev_batch = before(room.stay.since, 0)
     if end != room.stay.since and room.stay.membership in ENDED:
-        _add_membership(tx, window, room)
+        _add_membership(tx, window, room, end)
 
 
-def _add_membership(tx: Transaction, window: Window, room: SyncRoom) -> None:
+def _add_membership(tx: Transaction, window: Window, room: SyncRoom, end: Position | None) -> None:
     """The reader's newest membership: in the timeline, or where its filter drops it in the state (traps.md 48)."""
     wanted = window.filter.room
     for shown in show_events(tx, [room.stay.event], window.reader):
         in_timeline = wanted.timeline.count() > 0 and passes(wanted.timeline, shown)
         if in_timeline:
             room.timeline.append(shown)
+            if wanted.state.lazy_load_members and end is not None:
+                _add_member(tx, window, room, StateAt(room.room.current.branch, end), shown.event.sender)
         if passes(wanted.state, shown) and (window.use_state_after or not in_timeline):
             room.state = [each for each in room.state if each.event.key != shown.event.key] + [shown]
+
+
+def _add_member(tx: Transaction, window: Window, room: SyncRoom, state: StateAt, user_id: UserId) -> None:
+    """Somebody's member event as the reader last knew it, for a client that loads members lazily."""
+    numbers = interning.find_state_keys(tx, [member_key(user_id)])
+    for shown in show_events(tx, room_state.get(tx, state, list(numbers.values())).values(), window.reader):
+        told = {each.event.key for each in (*room.state, *room.timeline) if each.event.is_state}
+        if shown.event.key not in told and passes(window.filter.room.state, shown):
+            room.state.append(shown)
 
 
 def _membership_at(past: Sequence[Membership], position: Position) -> str | None:
