@@ -43,13 +43,14 @@ from oriz_matrix.services.filters import Filters
 from oriz_matrix.services.jobs import Jobs
 from oriz_matrix.services.membership.change import Membership
 from oriz_matrix.services.outgoing import Outgoing
+from oriz_matrix.services.policy_servers import PolicyServers
 from oriz_matrix.services.periodic import Periodic
 from oriz_matrix.services.profiles import Profiles
 from oriz_matrix.services.push_rules import PushRules
 from oriz_matrix.services.queries import Queries
 from oriz_matrix.services.receipts import Receipts
 from oriz_matrix.services.rooms.aliases import Aliases
-from oriz_matrix.services.rooms.append import Append, Wakes
+from oriz_matrix.services.rooms.append import Append, Makes, Wakes
 from oriz_matrix.services.rooms.directory import Directory
 from oriz_matrix.services.rooms.follow_ups import CARRY_SETTINGS
 from oriz_matrix.services.rooms.hierarchy import SpaceWalks
@@ -114,6 +115,7 @@ class _Core:
     prepare: Prepare
     remote_keys: RemoteKeys
     outgoing: Outgoing
+    policy: PolicyServers
     append: Append
 
 
@@ -157,6 +159,7 @@ def _core(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
     prepare = Prepare(clock, server_name, key)
     federation = Federation(others.peers, server_name, key) if others else None
     outgoing = Outgoing()
+    policy = PolicyServers(federation, clock)
     return _Core(
         config=config,
         clock=clock,
@@ -180,7 +183,10 @@ def _core(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
         prepare=prepare,
         remote_keys=RemoteKeys(database, federation, clock),
         outgoing=outgoing,
-        append=Append(database, prepare, known, Wakes(changes, jobs, outgoing), metrics.events_appended.inc),
+        policy=policy,
+        append=Append(
+            database, Makes(prepare, policy), known, Wakes(changes, jobs, outgoing), metrics.events_appended.inc
+        ),
     )
 
 
@@ -197,6 +203,7 @@ def _between(core: _Core, typing_notices: TypingNotices, aliases: Aliases) -> Be
             federation=core.federation,
             server_keys=core.server_keys,
             prepare=core.prepare,
+            policy=core.policy,
             append=core.append,
             typing_notices=typing_notices,
             aliases=aliases,
@@ -259,7 +266,7 @@ def _services(
 
 def _watch(core: _Core) -> None:
     metrics, changes = core.metrics, core.changes
-    caches = [*core.database.caches.all(), *core.known.caches, core.ignored.cache, core.queries.silent]
+    caches = [*core.database.caches.all(), *core.known.caches, core.ignored.cache, core.queries.silent, core.server_keys.cache]
     metrics.watch_caches([*caches, *(core.others.caches if core.others else ())])
     metrics.sync_waiters.set_function(lambda: changes.waiting)
     metrics.settled_lag_seconds.set_function(lambda: changes.silent_seconds)

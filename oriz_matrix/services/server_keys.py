@@ -20,6 +20,7 @@ from oriz_matrix.net.errors import RemoteFailed
 from oriz_matrix.net.keys import KeyClient
 from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import ServerName, is_server_name
+from oriz_matrix.protocol.policy import POLICY_KEY_ID
 from oriz_matrix.protocol.request_signing import Credentials
 from oriz_matrix.protocol.room_versions import RoomVersion
 from oriz_matrix.protocol.server_keys import ServerKey, publish
@@ -36,6 +37,8 @@ AT_ONCE = 100
 FEW = 10
 """So many servers are asked themselves before a notary is."""
 MOST_NOTARIZED = 100
+REMEMBERED_SECONDS = 300.0
+"""How long a key is believed without reading it again; another process may have heard of a change."""
 FOR_EVER = 2**63 - 1
 
 log = structlog.get_logger()
@@ -56,6 +59,13 @@ class Need(NamedTuple):
         return key.signs_requests(self.at_ms) if self.for_request else key.signs_events(self.at_ms)
 
 
+class _Remembered(NamedTuple):
+    """Keys of a server that were read lately, by their ids, and since when."""
+
+    keys: dict[str, ServerKey]
+    read_at: float
+
+
 class EventKeys:
     """The keys of those servers that have signed some events, as far as they can be had."""
 
@@ -66,7 +76,7 @@ class EventKeys:
         """For `verify_event_signatures`, of an event of this version and `origin_server_ts`."""
 
         def find(server: ServerName, key_id: str) -> Any:
-            known = self._keys.get((server, key_id))
+            known = self._keys.get((server, key_id)) if key_id != POLICY_KEY_ID else None  # the room's, not the server's
             good = known is not None and (not version.key_validity or known.signs_events(made_ms))
             return known.key if known is not None and good else None
 
@@ -96,6 +106,7 @@ class ServerKeys:
         self._asked: Cache[ServerName, float] = Cache("asked_for_keys", 20_000)
         self._asking: SharedCalls[ServerName, None] = SharedCalls()
         self._places = asyncio.Semaphore(AT_ONCE)
+        self.cache: Cache[ServerName, _Remembered] = Cache("server_keys", 20_000)
 
     async def start(self) -> None:
         """Puts this server's key into use; the one of last time, if it was another, has expired. Raises KeyReused."""
@@ -150,18 +161,40 @@ class ServerKeys:
 
     async def _find(self, needs: Sequence[Need]) -> dict[KeyName, ServerKey]:
         """The keys by their names, good or not for what they are needed; what cannot be had is left out."""
-        names = [(need.server, need.key_id) for need in needs if need.server != self._server_name]
         ours = {(self._server_name, key_id): _own_key(key) for key_id, key in self._own.items()}
+        remembered = {**self._remembered(needs), **ours}
+        names = [(need.server, need.key_id) for need in _unmet(needs, remembered) if need.server != self._server_name]
         if not names:
-            return ours
+            return remembered
         known = await self._db.read(server_keys.get, names)
-        missing = _unmet(needs, {**known, **ours})
+        known = {**remembered, **known}
+        missing = _unmet(needs, known)
         ways = (self._ask_themselves, self._ask_notaries)
         for ask in reversed(ways) if len(_wanted(missing)) > FEW else ways:
-            if missing := _unmet(needs, {**known, **ours}):
+            if missing := _unmet(needs, known):
                 await ask(missing)
-                known = await self._db.read(server_keys.get, names)
-        return {**known, **ours}
+                known |= await self._db.read(server_keys.get, names)
+        self._remember({name: known[name] for name in names if name in known})
+        return known
+
+    def _remember(self, found: Mapping[KeyName, ServerKey]) -> None:
+        now = self._clock.monotonic()
+        for (server, key_id), key in found.items():
+            known = self.cache.get(server)
+            if known is None or known.read_at <= now - REMEMBERED_SECONDS:
+                known = _Remembered({}, now)
+                self.cache.put(server, known)
+            known.keys[key_id] = key
+
+    def _remembered(self, needs: Sequence[Need]) -> dict[KeyName, ServerKey]:
+        """The keys that were read lately."""
+        since = self._clock.monotonic() - REMEMBERED_SECONDS
+        found = {}
+        for need in needs:
+            known = self.cache.get(need.server)
+            if known is not None and known.read_at > since and need.key_id in known.keys:
+                found[need.server, need.key_id] = known.keys[need.key_id]
+        return found
 
     async def _ask_themselves(self, missing: Sequence[Need]) -> None:
         await self._ask_each({need.server for need in missing if need.server != self._server_name})
@@ -186,6 +219,7 @@ class ServerKeys:
                 log.info("a server's keys cannot be had", server=server, reason=str(error))
                 return
         await self._db.write(server_keys.put, published, self._clock.now_ms())
+        self.cache.drop(server)
 
     async def _ask_notaries(self, missing: Sequence[Need]) -> None:
         """Asks the notaries until one knows all that is missing."""
@@ -221,7 +255,8 @@ def _own_key(own: OwnKey) -> ServerKey:
 def _signatures(event: Event) -> list[KeyName]:
     """The keys by which those who must have signed an event have done so, as they say."""
     signatures = event.pdu["signatures"]
-    return [(server, key_id) for server in required_signers(event) for key_id in _object(signatures.get(server))]
+    named = [(server, key_id) for server in required_signers(event) for key_id in _object(signatures.get(server))]
+    return [(server, key_id) for server, key_id in named if key_id != POLICY_KEY_ID]
 
 
 def _object(value: object) -> dict[str, Any]:

@@ -130,16 +130,14 @@ class Transactions:
 
     async def _checked(self, name: RoomName, pdus: Sequence[Any], results: Results) -> list[Event]:
         events = []
-        for pdu in pdus:
-            try:
-                event = await self._verify.event(pdu, name.version)
-            except MatrixError as error:
-                log.info("an event is dropped", room=name.room_id, reason=error.message)
-                if (event_id := event_id_of_any(pdu, name.version)) is not None:
-                    results[event_id] = {"error": error.message}
+        for pdu, read in zip(pdus, await self._verify.each(pdus, name.version), strict=True):
+            if isinstance(read, Event):
+                results[read.event_id] = {}
+                events.append(read)
                 continue
-            results[event.event_id] = {}
-            events.append(event)
+            log.info("an event is dropped", room=name.room_id, reason=read.message)
+            if (event_id := event_id_of_any(pdu, name.version)) is not None:
+                results[event_id] = {"error": read.message}
         return events
 
     async def _refuse(

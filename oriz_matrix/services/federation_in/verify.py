@@ -44,6 +44,12 @@ class Verify:
         keys = await self._keys.for_events(by_id.values())
         return await self._in_slices(_signed_all, list(by_id.values()), keys)
 
+    async def each(self, pdus: Iterable[object], version: RoomVersion) -> list[Event | MatrixError]:
+        """Each of a few events, or what is wrong with it."""
+        read = [_read(pdu, version) for pdu in pdus]
+        keys = await self._keys.for_events([event for event in read if isinstance(event, Event)])
+        return [_signed_or_not(event, keys) if isinstance(event, Event) else event for event in read]
+
     async def event(self, pdu: object, version: RoomVersion) -> Event:
         """One event. Raises what is wrong with it: BadJson, TooLarge, or Forbidden where a signature is missing."""
         event = event_from_pdu(pdu, version)
@@ -59,6 +65,20 @@ class Verify:
         return found
 
 
+def _read(pdu: object, version: RoomVersion) -> Event | MatrixError:
+    try:
+        return event_from_pdu(pdu, version)
+    except MatrixError as error:
+        return error
+
+
+def _signed_or_not(event: Event, keys: EventKeys) -> Event | MatrixError:
+    try:
+        return _signed(event, keys)
+    except Forbidden as error:
+        return error
+
+
 def event_id_of_any(pdu: Mapping[str, Any], version: RoomVersion) -> EventId | None:
     """The id by which a server knows an event that may be malformed; None where it has none."""
     try:
@@ -69,24 +89,21 @@ def event_id_of_any(pdu: Mapping[str, Any], version: RoomVersion) -> EventId | N
 
 def _read_all(pdus: Sequence[object], version: RoomVersion, room_id: RoomId) -> list[Event]:
     found = []
-    for pdu in pdus:
-        try:
-            event = event_from_pdu(pdu, version)
-        except MatrixError as error:
-            log.info("a malformed event is dropped", room=room_id, reason=error.message)
-            continue
-        if event.room_id == room_id:
-            found.append(event)
+    for read in (_read(pdu, version) for pdu in pdus):
+        if isinstance(read, MatrixError):
+            log.info("a malformed event is dropped", room=room_id, reason=read.message)
+        elif read.room_id == room_id:
+            found.append(read)
     return found
 
 
 def _signed_all(events: Sequence[Event], keys: EventKeys) -> list[Event]:
     found = []
-    for event in events:
-        try:
-            found.append(_signed(event, keys))
-        except Forbidden as error:
-            log.info("an event is dropped", event_id=event.event_id, room=event.room_id, reason=error.message)
+    for event, signed in ((event, _signed_or_not(event, keys)) for event in events):
+        if isinstance(signed, MatrixError):
+            log.info("an event is dropped", event_id=event.event_id, room=event.room_id, reason=signed.message)
+        else:
+            found.append(signed)
     return found
 
 
