@@ -29,7 +29,10 @@ def ids(tx: Transaction, user: UserNid) -> list[DeviceId]:
 
 def ids_with_keys(tx: Transaction, devices: Sequence[DeviceNid]) -> list[DeviceId]:
     """The ids of those of the devices that have keys."""
-    sql = "SELECT d.device_id FROM devices d JOIN device_keys k ON k.device = d.nid WHERE d.nid = ANY(:devices)"
+    sql = """
+        SELECT (SELECT d.device_id FROM devices d WHERE d.nid = k.device) FROM device_keys k
+        WHERE k.device = ANY(:devices)
+    """
     return [device_id for (device_id,) in tx.rows(sql, devices=devices)]
 
 
@@ -54,17 +57,22 @@ def of_users(tx: Transaction, users: Collection[UserId], reader: UserId | None =
     With the signatures that everybody may see, and those that `reader` made; their key for signing users is among it.
     Client-server API, "Key and signature security".
     """
-    sql = "SELECT u.nid, u.user_id FROM users u JOIN accounts a ON a.user_nid = u.nid WHERE u.user_id = ANY(:users)"
+    sql = """
+        SELECT u.nid, u.user_id FROM users u WHERE u.user_id = ANY(:users)
+            AND (SELECT a.user_nid FROM accounts a WHERE a.user_nid = u.nid) IS NOT NULL
+    """
     names = {UserNid(nid): UserId(user_id) for nid, user_id in tx.rows(sql, users=list(users))}
     found = {user_id: UserKeys() for user_id in names.values()}
     if not names:
         return found
     signatures = _signatures(tx, names, reader)
+    # Asked device by device: a join would let the engine read all keys.
     sql = """
-        SELECT d.user_nid, d.device_id, d.display_name, k.body FROM devices d JOIN device_keys k ON k.device = d.nid
-        WHERE d.user_nid = ANY(:users) ORDER BY d.nid
+        SELECT d.user_nid, d.device_id, d.display_name, (SELECT k.body FROM device_keys k WHERE k.device = d.nid)
+        FROM devices d WHERE d.user_nid = ANY(:users) ORDER BY d.nid
     """
-    for nid, device_id, display_name, body in tx.rows(sql, users=list(names)):
+    rows = [row for row in tx.rows(sql, users=list(names)) if row[3] is not None]
+    for nid, device_id, display_name, body in rows:
         keys = with_signatures(_decode(body), signatures.get((names[nid], device_id), ()))
         found[names[nid]].devices[DeviceId(device_id)] = Device(keys, display_name)
     for nid, by_usage in cross_signing(tx, list(names)).items():
@@ -143,11 +151,9 @@ def forget_signatures(tx: Transaction, user: UserNid, key_name: str) -> None:
 
 def delete(tx: Transaction, devices: Sequence[DeviceNid]) -> None:
     """Deletes all keys of devices that are about to be deleted, and their signatures."""
-    sql = """
-        DELETE FROM key_signatures WHERE (user_nid, key_name) IN
-            (SELECT user_nid, device_id FROM devices WHERE nid = ANY(:devices))
-    """
-    tx.run(sql, devices=devices)
+    named = tx.rows("SELECT user_nid, device_id FROM devices WHERE nid = ANY(:devices)", devices=devices)
+    for user, device_id in named:
+        forget_signatures(tx, user, device_id)
     tx.run("DELETE FROM device_keys WHERE device = ANY(:devices)", devices=devices)
     tx.run("DELETE FROM one_time_keys WHERE device = ANY(:devices)", devices=devices)
     tx.run("DELETE FROM fallback_keys WHERE device = ANY(:devices)", devices=devices)

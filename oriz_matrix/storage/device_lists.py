@@ -95,11 +95,15 @@ def forget(tx: Transaction, user: UserNid) -> None:
 
 def sharing_here(tx: Transaction, users: Collection[UserNid]) -> set[UserNid]:
     """Those of the users elsewhere who are in a room with somebody of here."""
-    sql = """
-        SELECT DISTINCT m.user_nid FROM memberships m JOIN rooms r ON r.nid = m.room
-        WHERE m.user_nid = ANY(:users) AND m.until = :forever AND m.membership = 'join' AND r.joined > r.elsewhere
-    """
-    return {user for (user,) in tx.rows(sql, users=list(users), forever=FOREVER)}
+    rooms = rooms_of(tx, users)
+    ours = with_us(tx, {room for some in rooms.values() for room in some})
+    return {user for user, some in rooms.items() if not ours.isdisjoint(some)}
+
+
+def with_us(tx: Transaction, rooms: Collection[RoomNid]) -> set[RoomNid]:
+    """Those of the rooms that somebody of here is in."""
+    sql = "SELECT nid FROM rooms WHERE nid = ANY(:rooms) AND joined > elsewhere"
+    return {room for (room,) in tx.rows(sql, rooms=list(rooms))} if rooms else set()
 
 
 def rooms_of(tx: Transaction, users: Collection[UserNid]) -> dict[UserNid, list[RoomNid]]:
@@ -116,11 +120,8 @@ def rooms_of(tx: Transaction, users: Collection[UserNid]) -> dict[UserNid, list[
 
 def changed(tx: Transaction, rooms: Collection[RoomNid], after: Position) -> set[UserNid]:
     """The members of rooms whose devices changed after a position."""
-    sql = """
-        SELECT l.user_nid FROM device_lists l JOIN memberships m ON m.user_nid = l.user_nid
-        WHERE l.position > :after AND m.until = :forever AND m.membership = 'join' AND m.room = ANY(:rooms)
-    """
-    return {user for (user,) in tx.rows(sql, after=after, rooms=list(rooms), forever=FOREVER)}
+    sql = "SELECT user_nid FROM device_lists WHERE position > :after"
+    return members(tx, rooms, {user for (user,) in tx.rows(sql, after=after)})
 
 
 def have_come(tx: Transaction, rooms: Collection[RoomNid], after: Position) -> set[UserNid]:

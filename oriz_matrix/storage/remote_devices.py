@@ -15,7 +15,7 @@ from oriz_matrix.protocol.identifiers import DeviceId, UserId
 from oriz_matrix.storage import device_keys, device_lists, interning
 from oriz_matrix.storage.device_lists import DeviceList
 from oriz_matrix.storage.transaction import Transaction
-from oriz_matrix.storage.types import FOREVER, UserNid
+from oriz_matrix.storage.types import FOREVER, Position, RoomNid, UserNid
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,10 +42,10 @@ def known(tx: Transaction, users: Collection[UserId]) -> dict[UserId, Known]:
     """
     for nid, *row in tx.rows(sql, users=list(numbers)):
         found[numbers[nid]].seen = DeviceList(*row)
-    held = {nid: user_id for nid, user_id in numbers.items() if found[user_id].seen.known_since is not None}
-    told = _told_since(tx, held)
-    for nid, keys in _keys(tx, held).items():
-        one = found[held[nid]]
+    since = {nid: at for nid, user_id in numbers.items() if (at := found[user_id].seen.known_since) is not None}
+    told = _told_since(tx, since)
+    for nid, keys in _keys(tx, since).items():
+        one = found[numbers[nid]]
         one.keys = keys
         one.is_current = nid in told and one.seen.stale is None
     return found
@@ -100,19 +100,22 @@ def _insert(tx: Transaction, user: UserNid, devices: Mapping[DeviceId, Device]) 
     tx.many(sql, rows)
 
 
-def _told_since(tx: Transaction, users: Collection[UserNid]) -> set[UserNid]:
-    """Those of the users with whom a room was shared all the time since their devices are known.
+def _told_since(tx: Transaction, since: Mapping[UserNid, Position]) -> set[UserNid]:
+    """Those of the users with whom a room was shared all the time since these positions.
 
     One room that they never left, and into which this server did not have to come again.
     """
+    if not since:
+        return set()
     sql = """
-        SELECT DISTINCT l.user_nid FROM device_lists l
-        JOIN memberships m ON m.user_nid = l.user_nid AND m.until = :forever AND m.membership = 'join'
-        JOIN rooms r ON r.nid = m.room
-        WHERE l.user_nid = ANY(:users) AND m.stay_since <= l.known_since AND r.joined > r.elsewhere
-            AND NOT EXISTS (SELECT 1 FROM room_trunks t WHERE t.room = m.room AND t.since > l.known_since)
+        SELECT user_nid, room, stay_since FROM memberships
+        WHERE user_nid = ANY(:users) AND until = :forever AND membership = 'join'
     """
-    return {user for (user,) in tx.rows(sql, users=list(users), forever=FOREVER)} if users else set()
+    stays = [row for row in tx.rows(sql, users=list(since), forever=FOREVER) if row[2] <= since[row[0]]]
+    rooms = device_lists.with_us(tx, {room for _, room, _ in stays})
+    sql = "SELECT room, max(since) FROM room_trunks WHERE room = ANY(:rooms) GROUP BY room"
+    entered: dict[RoomNid, Position] = dict(tx.rows(sql, rooms=list(rooms)))
+    return {user for user, room, _ in stays if room in rooms and entered.get(room, Position(0)) <= since[user]}
 
 
 def _keys(tx: Transaction, users: Collection[UserNid]) -> dict[UserNid, UserKeys]:

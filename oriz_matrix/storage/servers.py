@@ -1,6 +1,6 @@
 """Which other servers are in which room: those of whose users at least one is joined, with how many."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from oriz_matrix.protocol.identifiers import ServerName, domain_of
 from oriz_matrix.storage.transaction import Transaction
@@ -14,6 +14,12 @@ def in_room(tx: Transaction, room: RoomNid) -> list[ServerName]:
     """The other servers in a room, those with the most members first."""
     sql = "SELECT server FROM room_servers WHERE room = :room ORDER BY joined DESC, server"
     return [server for (server,) in tx.rows(sql, room=room)]
+
+
+def in_rooms(tx: Transaction, rooms: Collection[RoomNid]) -> set[ServerName]:
+    """The other servers that are in one of several rooms."""
+    sql = "SELECT server FROM room_servers WHERE room = ANY(:rooms)"
+    return {server for (server,) in tx.rows(sql, rooms=list(rooms))} if rooms else set()
 
 
 def is_in(tx: Transaction, room: RoomNid, server: ServerName) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from oriz_matrix.base.clock import Clock, FakeClock
 from oriz_matrix.base.ids import Ids
-from oriz_matrix.services.jobs import AT_ONCE, MAX_ATTEMPTS, Jobs, Work
+from oriz_matrix.services.jobs import AT_ONCE, MAX_ATTEMPTS, Jobs, Postponed, Work
 from oriz_matrix.storage import jobs
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.jobs import Job, Lease
@@ -122,6 +122,46 @@ async def test_what_fails_is_tried_again_after_longer_and_longer_pauses_and_park
     assert ends == ["failed"] * (MAX_ATTEMPTS - 1) + ["parked"]
     assert all(750 * 2**number <= pause <= 1250 * 2**number for number, pause in enumerate(pauses))
     assert await left(database) == [("broken", MAX_ATTEMPTS, jobs.NEVER)]
+
+
+async def test_what_cannot_be_done_yet_is_put_off_and_never_given_up(database: Database, clock: FakeClock) -> None:
+    ends: list[str] = []
+
+    async def work(job: Job) -> None:
+        times = int(job.payload or b"0") + 1
+        if times <= 2 * MAX_ATTEMPTS:
+            raise Postponed(5_000, b"%d" % times)
+
+    await ask(database, "patient")
+    async with runner(database, clock, work, lambda _, end: ends.append(end)) as running_jobs:
+        for times in range(1, 2 * MAX_ATTEMPTS + 1):
+            await until(lambda times=times: len(ends) == times)  # type: ignore[misc]
+            assert await left(database) == [("patient", 1, clock.now_ms() + 5_000)]
+            await clock.advance(5)
+            running_jobs.poke()
+        await emptied(database)
+    assert ends == ["postponed"] * 2 * MAX_ATTEMPTS + ["done"]
+
+
+async def test_asking_again_brings_nothing_forward_that_was_put_off(database: Database, clock: FakeClock) -> None:
+    payloads: list[bytes] = []
+
+    async def work(job: Job) -> None:
+        payloads.append(job.payload)
+        if len(payloads) == 1:
+            raise Postponed(5_000, b"put off")
+
+    await ask(database, "patient")
+    async with runner(database, clock, work) as running_jobs:
+        await until(lambda: len(payloads) == 1)
+        await asyncio.sleep(0.05)
+        await ask(database, "patient")
+        running_jobs.poke()
+        assert [run_at for _, _, run_at in await left(database)] == [clock.now_ms() + 5_000]
+        await clock.advance(5)
+        running_jobs.poke()
+        await emptied(database)
+    assert payloads == [b"", b""]  # who asks says what it goes on with
 
 
 async def test_a_job_that_kills_its_process_each_time_is_parked_without_being_tried(

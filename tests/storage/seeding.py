@@ -96,6 +96,23 @@ def _fill(session: Session, blob: str) -> None:
         "INSERT INTO notices (position, channel) SELECT position, 'seed 1' FROM event_status WHERE position % 4 = 0",
         """INSERT INTO jobs (queue, key, run_at, payload)
             SELECT 'seed', user_id, 9000000000000 + nid, CAST('{}' AS {blob}) FROM users""",
+        "INSERT INTO device_keys (device, body) SELECT nid, CAST('{}' AS {blob}) FROM devices",
+        """INSERT INTO one_time_keys (device, algorithm, key_id, upload, body)
+            SELECT nid, 'seed', 'k', 1, CAST('{}' AS {blob}) FROM devices""",
+        """INSERT INTO fallback_keys (device, algorithm, key_id, body)
+            SELECT nid, 'seed', 'k', CAST('{}' AS {blob}) FROM devices""",
+        """INSERT INTO cross_signing_keys (user_nid, usage, public_key, body)
+            SELECT nid, 'master', user_id, CAST('{}' AS {blob}) FROM users""",
+        """INSERT INTO key_signatures (user_nid, key_name, signer, signer_key, signature)
+            SELECT nid, 'D', nid, 'ed25519:seed', 's' FROM users""",
+        """INSERT INTO device_lists (user_nid, position, stream_id, known_since, stale)
+            SELECT nid, CASE nid % 50 WHEN 1 THEN nid ELSE 0 END, nid, nid, user_id FROM users""",
+        """INSERT INTO remote_devices (user_nid, device_id, body)
+            SELECT nid, 'D', CAST('{}' AS {blob}) FROM users""",
+        """INSERT INTO to_device (device, position, user_nid, body)
+            SELECT nid, nid, user_nid, CAST('{}' AS {blob}) FROM devices""",
+        """INSERT INTO to_device_ids (sender, message_id, taken_at)
+            SELECT user_id, '1', 9000000000000 + nid FROM users""",
         """INSERT INTO aliases (alias, room, creator, created_at)
             SELECT '#' || u.user_id, r.nid, u.nid, 1 FROM users u JOIN rooms r ON r.nid = u.nid % 200 + 1""",
     ):

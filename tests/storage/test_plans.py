@@ -20,7 +20,7 @@ from oriz_matrix.storage.dialects.postgresql import Postgres
 from oriz_matrix.storage.dialects.sqlite import Sqlite, SqliteConnection
 from oriz_matrix.storage.new_events import NewEvent
 from oriz_matrix.storage.transaction import Transaction
-from tests.storage import asking, recording, seeding
+from tests.storage import asking, devices, recording, seeding
 from tests.storage.recording import Recording, recorded, whole_reads
 from tests.storage.talk import ALICE, VERSION, event, member
 from tests.support.databases import Databases
@@ -59,6 +59,7 @@ async def _live(dialect: Dialect, config: Config) -> Town:
         async with Home(config) as home:
             await _a_day(home)
         _a_fork(dialect)
+        devices.elsewhere(dialect)
         asking.ask(dialect, seeding.room_id(6))
     return Town(dialect, day)
 
@@ -81,6 +82,7 @@ async def _a_day(home: Home) -> None:
     await carl.leave(room)
     await carl.join(room)
     await _talk(room, alice, bob)
+    await devices.encrypt(room, alice, bob)
     await _read(room, alice, bob)
     await _read(seeding.room_id(3), alice, bob)
     await alice.moderate(room, "ban", carl)
@@ -195,13 +197,15 @@ def test_the_database_is_large_and_the_day_was_full(town: Town) -> None:
     assert large >= {
         "users", "accounts", "devices", "sessions", "events", "event_status", "memberships", "state_entries", "typing",
         "receipts", "account_data", "mentions", "threads", "push_modes", "transaction_ids", "push_rules", "notices",
-        "auth_edges", "filters",
+        "auth_edges", "filters", "device_keys", "one_time_keys", "fallback_keys", "cross_signing_keys",
+        "key_signatures", "device_lists", "remote_devices", "to_device", "to_device_ids",
     }  # fmt: skip
     called = {function.split(".")[0] for function in town.recording.functions}
     assert called >= {
-        "accounts", "aliases", "auth_sessions", "authchains", "directory", "events", "filters", "interning",
-        "membership", "notices", "openid", "push_modes", "push_rules", "receipts", "recent", "room_state", "rooms",
-        "sessions", "space_walks", "threads", "timeline", "transactions", "typing", "unread",
+        "accounts", "aliases", "auth_sessions", "authchains", "device_keys", "device_lists", "device_updates",
+        "directory", "events", "filters", "interning", "membership", "notices", "one_time_keys", "openid",
+        "push_modes", "push_rules", "receipts", "recent", "remote_devices", "room_state", "rooms", "sessions",
+        "space_walks", "threads", "timeline", "to_device", "transactions", "typing", "unread",
     }  # fmt: skip
 
 
