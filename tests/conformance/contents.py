@@ -18,7 +18,7 @@ RELATIONS = ("m.thread", "m.replace", "m.annotation", "m.reference")
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A request with a content; `{alice}`, `{bob}`, `{room}`, `{alias}` and `{event}` stand for what is there.
+    """A request with a content, where `{alice}`, `{bob}`, `{room}`, `{alias}`, `{event}` and `{domain}` stand for ids.
 
     version: of the room; then: a request whose answer shows what became of the content, `{answer}` the first one's.
     """
@@ -187,7 +187,7 @@ MORE_VALUES: dict[str, object] = {
     "digits of another script": "\u0665\u0660",
     "a nesting of 90": json.loads("[" * 90 + "]" * 90),
     "an object of 90 levels": json.loads('{"a":' * 90 + "1" + "}" * 90),
-    "a thousand strings": [f"@user{number}:localhost" for number in range(1000)],
+    "a thousand strings": [f"@user{number}:{{domain}}" for number in range(1000)],
     "a sigil": "@",
     "a user without a server": "@alice",
     "a user of 300": "@" + "x" * 300 + ":localhost",

@@ -45,12 +45,14 @@ class Room:
         self.bob.call("POST", f"/join/{quote(room)}", {})
         said = {"msgtype": "m.text", "body": "Good morning"}
         event = self.alice.call("PUT", f"/rooms/{quote(room)}/send/m.room.message/{self._next()}", said)["event_id"]
+        domain = self.alice.user_id.partition(":")[2]
         self.names = {
             "{alice}": self.alice.user_id,
             "{bob}": self.bob.user_id,
             "{room}": room,
-            "{alias}": f"#{alias}:{self.alice.user_id.partition(':')[2]}",
+            "{alias}": f"#{alias}:{domain}",
             "{event}": event,
+            "{domain}": domain,
         }
         self.since = self.bob.call("GET", f"/sync?filter={ONLY_NEWEST}")["next_batch"]
 
@@ -79,7 +81,7 @@ class Room:
             self.ask("GET", "/rooms/{room}/messages?dir=b&limit=5", by=self.bob),
             self.ask("GET", "/rooms/{room}/state"),
             self.ask("GET", "/rooms/{room}/joined_members"),
-            self.ask("POST", "/rooms/{room}/invite", {"user_id": "@nobody:localhost"}, by=self.bob),
+            self.ask("POST", "/rooms/{room}/invite", {"user_id": f"@nobody:{self.names['{domain}']}"}, by=self.bob),
         ]
         if answers[2].status == 200:
             self.since = json.loads(answers[2].body)["next_batch"]
