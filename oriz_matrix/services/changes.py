@@ -50,20 +50,23 @@ class Waiter:
     def __init__(self, forget: Callable[["Waiter"], None], channels: frozenset[Channel]) -> None:
         self.channels = channels
         self._forget = forget
-        self._woken = asyncio.Event()
+        self._woken: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     def wake(self) -> None:
         """Something changed on one of the channels, or the server stops."""
-        self._woken.set()
+        self._over(True)
 
     async def wait(self, seconds: float) -> bool:
         """Whether something changed within that time; may be used once."""
+        end = asyncio.get_running_loop().call_later(seconds, self._over, False)
         try:
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            return False
-        return True
+            return await self._woken
+        finally:
+            end.cancel()
+
+    def _over(self, woken: bool) -> None:
+        if not self._woken.done():
+            self._woken.set_result(woken)
 
     def __enter__(self) -> "Waiter":
         return self

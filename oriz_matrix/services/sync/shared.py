@@ -67,6 +67,10 @@ class _Part:
     summary: Summary | None
 
 
+_Answer = tuple[_Part, Mapping[UserNid, Counts]]
+"""A room's part, and what is unread in it for those who asked."""
+
+
 class Shared:
     """The parts that are asked for now, each with those who wait for it."""
 
@@ -81,23 +85,25 @@ class Shared:
         if keys is None:
             return None
         found: dict[str, Any] = {}
-        for part, counts in await asyncio.gather(*(self._ask(key, window) for key in keys)):
+        reader = window.reader.user
+        for answer in [self._ask(key, window) for key in keys]:
+            part, counts = await asyncio.shield(answer)  # others wait for it too
             if _is_personal(part, window, user_id):
                 return None
-            if part.json is not None and (part.is_news or counts is not None):
-                found[part.room_id] = msgspec.Raw(part.json + _tail(part, counts, window.filter.room, user_id))
+            if part.json is not None and (part.is_news or reader in counts):
+                tail = _tail(part, counts.get(reader), window.filter.room, user_id)
+                found[part.room_id] = msgspec.Raw(part.json + tail)
         return found
 
-    async def _ask(self, key: _Key, window: Window) -> tuple[_Part, Counts | None]:
-        """A room's part and what is unread in it for the reader: one read for all who ask in the same moment."""
+    def _ask(self, key: _Key, window: Window) -> "asyncio.Future[_Answer]":
+        """A room's part and what is unread in it: one read for all who ask in the same moment."""
         asked = self._asked.get(key)
         if asked is None:
             asked = self._asked[key] = _Asked({}, asyncio.ensure_future(self._answer(key, window)))
         asked.users[window.reader.user] = window.ignored.users
-        part, counts = await asyncio.shield(asked.answer)
-        return part, counts.get(window.reader.user)
+        return asked.answer
 
-    async def _answer(self, key: _Key, window: Window) -> tuple[_Part, Mapping[UserNid, Counts]]:
+    async def _answer(self, key: _Key, window: Window) -> _Answer:
         await asyncio.sleep(0)  # lets the others ask
         users = self._asked.pop(key).users
         if not window.touched.may(key.room, *COUNTING):
@@ -154,7 +160,7 @@ class _Asked(NamedTuple):
     """Who waits for a part, each with whom they ignore, and the part with the counts of all of them."""
 
     users: dict[UserNid, frozenset[UserNid]]
-    answer: asyncio.Future[tuple[_Part, Mapping[UserNid, Counts]]]
+    answer: asyncio.Future[_Answer]
 
 
 def _keys(window: Window, stays: Sequence[Membership]) -> list[_Key] | None:
