@@ -4,7 +4,7 @@ Most go on where the room ends, and are appended many at a time; the others find
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -36,6 +36,14 @@ LONGEST_PAUSE_S = 600.0
 GIVE_UP_MS = 24 * 3600 * 1000
 
 log = structlog.get_logger()
+
+
+Taken = Callable[[Transaction], None]
+"""Writes down that events have come."""
+
+
+def nothing(_tx: Transaction) -> None:
+    """That is written already."""
 
 
 class Receive:
@@ -89,6 +97,17 @@ class Receive:
             require_accepted(await self._settle.event(name, event, source))
         except Unfound as error:
             raise MatrixError(f"What the event rests on cannot be had: {error}") from None
+
+    async def at_once(self, name: RoomName, new: Sequence[Event], source: Source, taken: Taken) -> bool:
+        """Appends events that have just come, if nothing of the room waits and all of them go on where it ends.
+
+        `taken` is written with them; whether they were appended.
+        """
+        async with self._append.turn(name.room_id):
+            if name.room_id in self._working:
+                return False
+            found = await self._db.read(simple, name, new)
+            return len(found.new) == len(new) and await self._appends(name, found, source, taken)
 
     async def _work(self, room_id: RoomId) -> None:
         """Takes all that waits in a room; what cannot be judged now is tried again after a while."""
@@ -147,11 +166,16 @@ class Receive:
             await self._db.write(incoming.done, name.nid, found.done)
         if not found.new:
             return bool(found.done)
+        # Where it failed they are looked at anew; one alone finds its place by itself.
+        return await self._appends(name, found, source) or len(waiting) > 1
+
+    async def _appends(self, name: RoomName, found: Simple, source: Source, taken: Taken = nothing) -> bool:
+        """Appends events that go on where the room ends; False where that is no longer so."""
         new = await self._weighed(name, found, source)
         try:
-            room = await self._db.write(_append, found, new)
+            room = await self._db.write(_append, found, new, taken)
         except (RoomMoved, Duplicate):
-            return len(waiting) > 1  # looked at anew; one alone finds its place by itself
+            return False
         self._append.appended(name, found.room.current, room, new)
         return True
 
@@ -179,7 +203,8 @@ def _event(name: RoomName, waiting: Waiting) -> Event:
     return event_from_pdu(decode_strict(waiting.body), name.version)
 
 
-def _append(tx: Transaction, found: Simple, new: Sequence[NewEvent]) -> Room:
+def _append(tx: Transaction, found: Simple, new: Sequence[NewEvent], taken: Taken) -> Room:
+    taken(tx)
     room = append.append(tx, found.room.nid, found.room.current, new)
     finish(tx, room, found.new, found.early)
     return room

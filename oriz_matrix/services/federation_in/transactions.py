@@ -19,6 +19,7 @@ from oriz_matrix.services.changes import Changes
 from oriz_matrix.services.federation_in.edus import Edu
 from oriz_matrix.services.federation_in.receive import Receive
 from oriz_matrix.services.federation_in.retracted import Retracted
+from oriz_matrix.services.federation_in.settle import Source
 from oriz_matrix.services.federation_in.verify import Verify, event_id_of_any
 from oriz_matrix.services.jobs import Jobs
 from oriz_matrix.services.rooms import doors
@@ -54,6 +55,17 @@ class Told(NamedTuple):
     changes: Changes
     jobs: Jobs
     typing_notices: TypingNotices
+
+
+class _Taken(NamedTuple):
+    """A transaction as it is stored, with its answer."""
+
+    origin: ServerName
+    txn_id: str
+    answer: bytes
+    events: Mapping[RoomName, Sequence[Event]]
+    edus: Sequence[tuple[Edu, Any]]
+    now_ms: int
 
 
 class Transactions:
@@ -97,12 +109,14 @@ class Transactions:
         answer = msgspec.json.encode({"pdus": results})
         now_ms = self._clock.now_ms()
         durable, passing = self._known_edus(edus)
-        try:
-            await self._db.write(_store, _Taken(origin, txn_id, answer, found, durable, now_ms))
-        except Duplicate:
-            return await self._db.read(incoming.answer, origin, txn_id) or answer
-        for name in found:
-            self._receive.poke(name.room_id)
+        taken = _Taken(origin, txn_id, answer, found, durable, now_ms)
+        if not await self._at_once(taken):
+            try:
+                await self._db.write(_store, taken)
+            except Duplicate:
+                return await self._db.read(incoming.answer, origin, txn_id) or answer
+            for name in found:
+                self._receive.poke(name.room_id)
         for take, content in passing:
             await self._db.write(_take_edu, take, origin, content, now_ms)
         if edus:
@@ -110,6 +124,15 @@ class Transactions:
             self._told.jobs.poke()
             self._told.typing_notices.look_again()
         return answer
+
+    async def _at_once(self, taken: _Taken) -> bool:
+        """Takes the events of one room into it, where nothing else waits there; else they wait too."""
+        if len(taken.events) != 1:
+            return False
+        ((name, events),) = taken.events.items()
+        without = taken._replace(events={})
+        source = Source(taken.origin)
+        return bool(events) and await self._receive.at_once(name, events, source, lambda tx: _store(tx, without))
 
     async def _events(self, origin: ServerName, pdus: Sequence[Any], results: Results) -> dict[RoomName, list[Event]]:
         """The events of a transaction that are to be judged, by room; `results` gets what is said of each."""
@@ -172,17 +195,6 @@ def _door(tx: Transaction, room_id: RoomId, origin: ServerName, is_entering: boo
         raise NotFound("Nobody here is in the room")
     doors.require_allowed(tx, room, origin)
     return rooms.name(tx, room.nid)
-
-
-class _Taken(NamedTuple):
-    """A transaction as it is stored, with its answer."""
-
-    origin: ServerName
-    txn_id: str
-    answer: bytes
-    events: Mapping[RoomName, Sequence[Event]]
-    edus: Sequence[tuple[Edu, Any]]
-    now_ms: int
 
 
 def _store(tx: Transaction, taken: _Taken) -> None:
