@@ -26,13 +26,17 @@ class Person:
 
     def __init__(self, url: str, name: str) -> None:
         self.name = f"{name}-{secrets.token_hex(4)}"
-        self.client = nio.AsyncClient(url, self.name)
         self.heard: list[tuple[str, str, str]] = []
         self.left: set[str] = set()
         self._loop: asyncio.Task[None] | None = None
-        self.client.add_event_callback(self._remember, nio.RoomMessageText)
-        self.client.add_response_callback(self._notice_what_ended, nio.SyncResponse)
-        self.client.add_response_callback(self._give_up, nio.SyncError)
+        self.use(nio.AsyncClient(url, self.name))
+
+    def use(self, client: nio.AsyncClient) -> None:
+        """Takes a client into their hands."""
+        self.client = client
+        client.add_event_callback(self._remember, nio.RoomMessageText)
+        client.add_response_callback(self._notice_what_ended, nio.SyncResponse)
+        client.add_response_callback(self._give_up, nio.SyncError)
 
     @property
     def id(self) -> str:
