@@ -24,8 +24,9 @@ from oriz_matrix.services.membership.invited import Invited
 from oriz_matrix.services.membership.remote import Entering, Incoming, Remote
 from oriz_matrix.services.membership.resident import Resident
 from oriz_matrix.services.outgoing import Outgoing
+from oriz_matrix.services.policy_servers import PolicyServers
 from oriz_matrix.services.rooms.aliases import Aliases
-from oriz_matrix.services.rooms.append import Append
+from oriz_matrix.services.rooms.append import Append, Makes
 from oriz_matrix.services.rooms.prepare import Prepare
 from oriz_matrix.services.server_keys import ServerKeys
 from oriz_matrix.services.typing_notices import TypingNotices
@@ -45,6 +46,7 @@ class Below(NamedTuple):
     federation: Federation | None
     server_keys: ServerKeys
     prepare: Prepare
+    policy: PolicyServers
     append: Append
     typing_notices: TypingNotices
     aliases: Aliases
@@ -67,7 +69,8 @@ def between(below: Below) -> Between:
     database, clock, here, federation = below.database, below.clock, below.here, below.federation
     verify = Verify(below.server_keys)
     missing = MissingEvents(database, federation, verify)
-    receive = Receive(database, below.append, Settle(database, below.append, missing, here), clock, here)
+    settle = Settle(database, below.append, missing, below.policy, here)
+    receive = Receive(database, below.append, settle, clock, here)
     entering = Entering()
     owner = Owner(below.ids.job_owner(), database.one_process)
     devices = {kind: Edu(take, durable=True) for kind, take in IncomingDevices(here).takes.items()}
@@ -81,6 +84,6 @@ def between(below: Below) -> Between:
         transactions=Transactions(database, taking, Told(below.changes, below.jobs, below.typing_notices), clock),
         resident=Resident(database, below.prepare, verify, receive),
         invited=Invited(database, verify, remote, below.prepare),
-        elsewhere=Elsewhere(database, below.aliases, below.prepare, remote, handshakes, receive),
+        elsewhere=Elsewhere(database, below.aliases, Makes(below.prepare, below.policy), remote, handshakes, receive),
         senders=Senders(database, federation, below.outgoing, clock, owner, here) if federation else None,
     )

@@ -43,8 +43,8 @@ from oriz_matrix.services.filters import Filters
 from oriz_matrix.services.jobs import Jobs
 from oriz_matrix.services.membership.change import Membership
 from oriz_matrix.services.outgoing import Outgoing
-from oriz_matrix.services.policy_servers import PolicyServers
 from oriz_matrix.services.periodic import Periodic
+from oriz_matrix.services.policy_servers import PolicyServers
 from oriz_matrix.services.profiles import Profiles
 from oriz_matrix.services.push_rules import PushRules
 from oriz_matrix.services.queries import Queries
@@ -64,7 +64,9 @@ from oriz_matrix.services.rooms.send import Send
 from oriz_matrix.services.rooms.summaries import Summaries
 from oriz_matrix.services.rooms.times import Times
 from oriz_matrix.services.server_keys import ServerKeys
+from oriz_matrix.services.sync.event_stream import EventStream
 from oriz_matrix.services.sync.respond import Sync
+from oriz_matrix.services.sync.snapshots import Snapshots
 from oriz_matrix.services.typing_notices import TypingNotices
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.dialects import Dialect
@@ -225,6 +227,7 @@ def _services(
     secret = config.registration.shared_secret
     history = History(database, changes, core.ignored, clock, config.limits.event_page)
     history.fill_with(shared.backfill.fill)
+    read = Read(database, core.ignored, clock)
     summaries = Summaries(database, core.queries, aliases, server_name)
     return Services(
         account_data=AccountData(database, changes, push_rules),
@@ -233,6 +236,7 @@ def _services(
         create=Create(database, founding, shared.elsewhere, config.rooms.default_version),
         cross_signing=CrossSigning(database, changes, core.outgoing, interactive, clock),
         directory=Directory(database, core.queries, server_name),
+        event_stream=EventStream(database, changes, sessions, core.ignored, (read, history), clock),
         filters=Filters(database),
         history=history,
         history_answers=HistoryAnswers(database, clock, server_name),
@@ -244,7 +248,7 @@ def _services(
         openid=OpenId(database, clock, ids),
         profiles=Profiles(database, core.jobs, append, clock, core.queries, server_name),
         push_rules=push_rules,
-        read=Read(database, core.ignored, clock),
+        read=read,
         receipts=Receipts(database, changes, core.outgoing, clock),
         resident=shared.resident,
         register=Register(creation, passwords, interactive, ids, config.registration, server_name),
@@ -253,6 +257,7 @@ def _services(
         sessions=sessions,
         shared_secret=SharedSecret(Nonces(database, clock, ids), creation, passwords, secret, server_name),
         state_answers=StateAnswers(database),
+        snapshots=Snapshots(database, changes, core.ignored, (read, history), clock),
         space_walks=SpaceWalks(database, summaries, ids, clock),
         summaries=summaries,
         sync=Sync(database, changes, sessions, core.ignored, clock),
@@ -266,7 +271,13 @@ def _services(
 
 def _watch(core: _Core) -> None:
     metrics, changes = core.metrics, core.changes
-    caches = [*core.database.caches.all(), *core.known.caches, core.ignored.cache, core.queries.silent, core.server_keys.cache]
+    caches = [
+        *core.database.caches.all(),
+        *core.known.caches,
+        core.ignored.cache,
+        core.queries.silent,
+        core.server_keys.cache,
+    ]
     metrics.watch_caches([*caches, *(core.others.caches if core.others else ())])
     metrics.sync_waiters.set_function(lambda: changes.waiting)
     metrics.settled_lag_seconds.set_function(lambda: changes.silent_seconds)

@@ -34,7 +34,9 @@ from oriz_matrix.services.rooms.send import Send
 from oriz_matrix.services.rooms.summaries import Summaries
 from oriz_matrix.services.rooms.times import Times
 from oriz_matrix.services.server_keys import ServerKeys
+from oriz_matrix.services.sync.event_stream import EventStream
 from oriz_matrix.services.sync.respond import Sync
+from oriz_matrix.services.sync.snapshots import Snapshots
 from oriz_matrix.services.typing_notices import TypingNotices
 
 
@@ -48,6 +50,7 @@ class Services:
     create: Create
     cross_signing: CrossSigning
     directory: Directory
+    event_stream: EventStream
     filters: Filters
     history: History
     history_answers: HistoryAnswers
@@ -68,6 +71,7 @@ class Services:
     sessions: Sessions
     shared_secret: SharedSecret
     state_answers: StateAnswers
+    snapshots: Snapshots
     space_walks: SpaceWalks
     summaries: Summaries
     sync: Sync

@@ -76,7 +76,9 @@ class EventKeys:
         """For `verify_event_signatures`, of an event of this version and `origin_server_ts`."""
 
         def find(server: ServerName, key_id: str) -> Any:
-            known = self._keys.get((server, key_id)) if key_id != POLICY_KEY_ID else None  # the room's, not the server's
+            known = (
+                self._keys.get((server, key_id)) if key_id != POLICY_KEY_ID else None
+            )  # the room's, not the server's
             good = known is not None and (not version.key_validity or known.signs_events(made_ms))
             return known.key if known is not None and good else None
 

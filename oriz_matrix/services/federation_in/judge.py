@@ -1,6 +1,6 @@
 """What becomes of an event of another server: the checks of its fate, on what is stored.
 
-Server-server API, "Checks performed on receipt of a PDU", steps 4 to 6, and "Soft failure". Nothing is written here.
+Server-server API, "Checks performed on receipt of a PDU", steps 4 to 7, and "Soft failure". Nothing is written here.
 Events are judged as they were sent, without regard to redactions, so that two servers that know different ones agree.
 """
 
@@ -12,7 +12,9 @@ from oriz_matrix.protocol.errors import Forbidden
 from oriz_matrix.protocol.event_contents import CREATE, MEMBER, POWER_LEVELS
 from oriz_matrix.protocol.events import Event, StateKey
 from oriz_matrix.protocol.identifiers import EventId, ServerName, UserId, other_server
+from oriz_matrix.protocol.policy import POLICY, PolicyServer, is_recommended
 from oriz_matrix.services.federation_in.verify import check_by
+from oriz_matrix.services.rooms import policy
 from oriz_matrix.services.rooms.redact import REDACTION
 from oriz_matrix.storage import arrivals, early_redactions, events, interning, resolution, room_state, rooms
 from oriz_matrix.storage.arrivals import Stored
@@ -36,6 +38,7 @@ class Judged(NamedTuple):
     """An event's fate, and the state before it; `hole`: those of its previous events that are in no timeline.
 
     behind: ends of the room's graph that lie behind what is hidden before the event, and are ends no longer after it.
+    policy: the policy server in use, which is still to be heard.
     """
 
     before: StateAt | Fork
@@ -43,6 +46,7 @@ class Judged(NamedTuple):
     soft_failed: bool
     behind: list[EventId]
     hole: list[EventId]
+    policy: PolicyServer | None = None
 
 
 class Simple(NamedTuple):
@@ -72,6 +76,7 @@ def simple(tx: Transaction, name: RoomName, waiting: Sequence[Event]) -> Simple:
     done: list[EventId] = []
     found: list[tuple[Event, EventNid | None]] = []
     now = dict(state)
+    policy_server = policy.in_use(tx, room, state)
     for event in waiting:
         if event.event_id in stored and not stored[event.event_id].is_outlier:
             done.append(event.event_id)
@@ -82,11 +87,15 @@ def simple(tx: Transaction, name: RoomName, waiting: Sequence[Event]) -> Simple:
         target = redacted_by(tx, name, now, event)
         if not _is_allowed(event, auth, _with_create(tx, event, cited), rejected, now) or target is HELD_BACK:
             break
+        if policy_server is not None and not is_recommended(event, policy_server):
+            break
         found.append((event, target))
         ends = {event.event_id}
         cited[event.event_id] = event
         if event.is_state:
             now[event.key] = event
+            if event.key == POLICY or (POLICY in now and event.type == MEMBER):
+                break  # another policy server may be in use after it
     new = [event for event, _ in found]
     return Simple(room, state, new, [target for _, target in found], done, early(tx, new, now))
 
@@ -151,8 +160,8 @@ def judge(tx: Transaction, name: RoomName, event: Event) -> Missing | Judged:
         _check_before(event, _state(tx, before, [CREATE, *keys]))
     except Forbidden as error:
         return Judged(before, error.message, soft_failed=False, behind=behind, hole=hole)
-    allowed = _is_allowed_now(event, _state(tx, room.current, [CREATE, *keys]))
-    return Judged(before, None, soft_failed=not allowed, behind=behind, hole=hole)
+    now = _state(tx, room.current, [CREATE, POLICY, *keys])
+    return Judged(before, None, not _is_allowed_now(event, now), behind, hole, policy.in_use(tx, room, now))
 
 
 def _check_before(event: Event, state: Mapping[StateKey, Event]) -> None:
@@ -265,7 +274,7 @@ def _change(
 
 
 def _keys(waiting: Iterable[Event]) -> list[StateKey]:
-    keys = [CREATE, POWER_LEVELS]
+    keys = [CREATE, POWER_LEVELS, POLICY]
     for event in waiting:
         keys += auth_keys_of(event)
     return list(dict.fromkeys(keys))

@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 import structlog
 
-from oriz_matrix.protocol.errors import Forbidden, Unavailable
+from oriz_matrix.protocol.errors import Forbidden, MatrixError, Unavailable
 from oriz_matrix.protocol.event_contents import CREATE
 from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import EventId, ServerName, domain_of
 from oriz_matrix.services.federation_in import judge
 from oriz_matrix.services.federation_in.judge import HELD_BACK, Judged, Missing, Outcome
 from oriz_matrix.services.federation_in.missing import MissingEvents, Unfound
+from oriz_matrix.services.policy_servers import PolicyServers
 from oriz_matrix.services.rooms import threads, unread
 from oriz_matrix.services.rooms.append import Append
 from oriz_matrix.services.rooms.follow_ups import follow_up
@@ -47,10 +48,13 @@ class Source(NamedTuple):
 class Settle:
     """Settles events. `names`: this server's."""
 
-    def __init__(self, db: Database, append: Append, missing: MissingEvents, here: ServerName) -> None:
+    def __init__(
+        self, db: Database, append: Append, missing: MissingEvents, policy: PolicyServers, here: ServerName
+    ) -> None:
         self._db = db
         self._append = append
         self._missing = missing
+        self._policy = policy
         self._here = here
 
     async def event(self, name: RoomName, event: Event, source: Source, *, deep: bool = True) -> Judged | None:
@@ -62,6 +66,7 @@ class Settle:
         judged = await self._judge(name, event, source, deep=deep)
         if judged is None:
             return None
+        event, judged = await self._recommended(event, judged)
         if judged.rejected is not None or judged.soft_failed:
             await self._db.write(_set_aside, name, event, judged)
             log.info("an event is set aside", event_id=event.event_id, room=event.room_id, rejected=judged.rejected)
@@ -93,6 +98,15 @@ class Settle:
         if isinstance(judged, Missing):
             raise Unfound("what was fetched is not enough")
         return judged
+
+    async def _recommended(self, event: Event, judged: Judged) -> tuple[Event, Judged]:
+        """The event signed by the room's policy server; what that does not recommend is soft-failed."""
+        if judged.policy is None or judged.rejected is not None or judged.soft_failed:
+            return event, judged
+        try:
+            return await self._policy.signed(event, judged.policy), judged
+        except MatrixError:
+            return event, judged._replace(soft_failed=True)
 
     async def _settle_before(self, name: RoomName, event: Event, source: Source) -> None:
         """Fetches and settles events between what is known and this event; what fails is passed over."""
@@ -186,4 +200,4 @@ def require_accepted(judged: Judged | None) -> None:
     if judged is not None and judged.rejected is not None:
         raise Forbidden(judged.rejected)
     if judged is not None and judged.soft_failed:
-        raise Forbidden("The room's present state does not allow this event")
+        raise Forbidden("The room's present state, or its policy server, does not allow this event")

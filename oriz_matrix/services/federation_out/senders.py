@@ -31,7 +31,7 @@ MOST_EDUS = 100
 AT_ONCE = 50
 """Servers to which something is sent at the same time."""
 SWEEP_SECONDS = 10.0
-LEASE_MS = 20_000
+LEASE_MS = 8_000
 SECONDS = 60.0
 FIRST_PAUSE_MS = 500
 LONGEST_PAUSE_MS = 6 * 3600 * 1000
@@ -154,10 +154,9 @@ class Senders:
             known = known._replace(txn_id=self._txn_id(), txn_body=self._compose(batch))
         assert known.txn_id is not None
         target = uri("/_matrix/federation/v1/send", known.txn_id)
+        request = PeerRequest(method="PUT", uri=target, body=known.txn_body, seconds=SECONDS)
         try:
-            await self._federation.ask(
-                server, PeerRequest(method="PUT", uri=target, body=known.txn_body, seconds=SECONDS)
-            )
+            await self._ask(server, request)
         except Denied:
             await self._db.write(destinations.forget, server)
             return False
@@ -166,6 +165,18 @@ class Senders:
             return False
         await self._arrived(known, batch)
         return True
+
+    async def _ask(self, server: ServerName, request: PeerRequest) -> None:
+        """Sends a request, and stays the one who sends to the server until it has answered. Raises RemoteFailed."""
+        asking = asyncio.ensure_future(self._federation.ask(server, request))
+        try:
+            while not (await asyncio.wait([asking], timeout=LEASE_MS / 2000))[0]:
+                now_ms = self._clock.now_ms()
+                self._held_until[server] = now_ms + LEASE_MS
+                await self._db.write(destinations.take, server, self._owner, now_ms, now_ms + LEASE_MS)
+        finally:
+            asking.cancel()  # no matter where it is done
+        await asking
 
     async def _hold(self, server: ServerName) -> Destination | None:
         """The server, where this process sends to it now."""

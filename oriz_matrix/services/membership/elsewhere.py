@@ -26,7 +26,8 @@ from oriz_matrix.services.membership.remote import Remote
 from oriz_matrix.services.membership.seen import NotHere, member_fields
 from oriz_matrix.services.rooms import access
 from oriz_matrix.services.rooms.aliases import Aliases
-from oriz_matrix.services.rooms.prepare import Draft, Prepare
+from oriz_matrix.services.rooms.append import Makes
+from oriz_matrix.services.rooms.prepare import Draft
 from oriz_matrix.services.rooms.snapshot import Snapshot, snapshot
 from oriz_matrix.storage import events, membership, profiles, rooms, servers
 from oriz_matrix.storage.database import Database
@@ -46,15 +47,15 @@ class Elsewhere:
     """Acts through other servers."""
 
     def __init__(
-        self, db: Database, aliases: Aliases, prepare: Prepare, remote: Remote, handshakes: Handshakes, receive: Receive
+        self, db: Database, aliases: Aliases, makes: Makes, remote: Remote, handshakes: Handshakes, receive: Receive
     ) -> None:
         self._db = db
         self._aliases = aliases
-        self._prepare = prepare
+        self._prepare, self._policy = makes
         self._remote = remote
         self._handshakes = handshakes
         self._receive = receive
-        self.here = prepare.server_name
+        self.here = makes.prepare.server_name
 
     async def join(self, requester: Requester, room: str, via: Sequence[str], content: Mapping[str, Any]) -> RoomId:
         """Joins a room by id or alias through another server; its id."""
@@ -101,6 +102,8 @@ class Elsewhere:
         draft = Draft(sender=requester.user_id, type=MEMBER, content=content, state_key=user_id)
         seen, shown = await self._db.read(_for_invite, room_id, draft)
         event = self._prepare.event(seen.name.version, room_id, seen.room.extremities, seen.state, draft)
+        if seen.policy is not None:
+            event = await self._policy.signed(event, seen.policy)
         event = await self._handshakes.invite(domain_of(user_id), event, shown)
         await self._receive.event(seen.name, event, Source(self.here, passes_on=True))
         return event.event_id

@@ -133,7 +133,10 @@ class Handshakes:
             answer = await federation.ask(
                 server, PeerRequest(method="PUT", uri=target, body=encode(body), seconds=HANDSHAKE_SECONDS)
             )
-            return _signed_by_both(event, answer.get("event"))
+            signed = _signed_by_both(event, answer.get("event"))
+            if server not in signed.pdu["signatures"]:
+                raise BadAnswer("event: the invite is not signed by the invited user's server")
+            return signed
 
         return await self._of_any([server], ask)
 
@@ -206,9 +209,10 @@ def _signed_by_both(event: Event, answered: object) -> Event:
 
 
 def _both(signed: Event, event: Event) -> dict[str, Any]:
-    """The signatures of the answer, with ours as they were."""
+    """The signatures of the answer, with those that we had as they were: its server's may be among them."""
+    ours = event.pdu["signatures"]
     theirs = {name: made for name, made in signed.pdu["signatures"].items() if isinstance(made, dict)}
-    return {**theirs, **event.pdu["signatures"]}
+    return {name: {**theirs.get(name, {}), **ours.get(name, {})} for name in {**theirs, **ours}}
 
 
 def _meaning(error: RemoteFailed, before: MatrixError) -> MatrixError:

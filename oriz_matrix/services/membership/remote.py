@@ -103,6 +103,8 @@ class Remote:
 
     async def _checked(self, name: RoomName, joined: Joined) -> dict[EventId, Event]:
         """The accepted events of the state that a server gave, all kept. Raises BadGateway where it is no use."""
+        if any(_is_elsewhere(pdu, name.room_id) for pdu in (*joined.state, *joined.auth_chain)):
+            raise BadGateway("The other server gave events of another room")
         state = await self._verify.events(joined.state, name.version, name.room_id)
         inside = {event.event_id for event in state}
         chain = await self._verify.events(joined.auth_chain, name.version, name.room_id)
@@ -113,7 +115,8 @@ class Remote:
             if event.is_state and event.event_id in kept.events and event.event_id not in kept.rejected
         ]
         by_key = {event.key: event for event in accepted}
-        if len(by_key) < len(accepted) or CREATE not in by_key:
+        founding = [pdu for pdu in joined.state if isinstance(pdu, dict) and pdu.get("type") == CREATE[0]]
+        if len(by_key) < len(accepted) or len(founding) != 1 or CREATE not in by_key:
             raise BadGateway("The other server gave a state that cannot be")
         try:
             keys = [CREATE, *auth_keys_of(joined.event)]
@@ -177,6 +180,11 @@ def _enter(tx: Transaction, name: RoomName, state: Collection[EventId], new: Any
     user = interning.user(tx, UserId(new.event.key[1]))
     outside.forget_shown(tx, user, name.nid)
     return entering.enter(tx, name, numbers, new, here)
+
+
+def _is_elsewhere(pdu: object, room_id: RoomId) -> bool:
+    """Whether an event says to be of another room."""
+    return isinstance(pdu, dict) and pdu.get("room_id", room_id) != room_id
 
 
 def _is_here(tx: Transaction, name: RoomName) -> bool:

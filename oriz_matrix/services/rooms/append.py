@@ -9,17 +9,19 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from oriz_matrix.protocol.errors import MatrixError, Unavailable
 from oriz_matrix.protocol.identifiers import EventId, RoomId
+from oriz_matrix.protocol.policy import POLICY, is_exempt, policy_server
 from oriz_matrix.protocol.relations import THREAD, relation
 from oriz_matrix.services.changes import Changes
 from oriz_matrix.services.jobs import Jobs
 from oriz_matrix.services.outgoing import Outgoing
+from oriz_matrix.services.policy_servers import PolicyServers
 from oriz_matrix.services.rooms import threads, unread
 from oriz_matrix.services.rooms.follow_ups import follow_up
 from oriz_matrix.services.rooms.known import Known
@@ -46,6 +48,10 @@ class Wakes(NamedTuple):
     outgoing: Outgoing
 
 
+class _AskFirst(Exception):
+    """The room's policy server must be asked, for which nobody else has to wait."""
+
+
 class _Turn(NamedTuple):
     """One who stands in line."""
 
@@ -61,23 +67,31 @@ class _Prepared(NamedTuple):
     new: NewEvent
 
 
-@dataclass(eq=False)
-class _Line:
-    """Those who want to write to a room, in the order in which they came."""
+class _Line(asyncio.Lock):
+    """Those who want to write to a room, in the order in which they came; the lock is held by who does.
 
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    turns: deque[_Turn] = field(default_factory=deque)
+    One object, so that it is there as long as anybody holds the lock or waits for it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns: deque[_Turn] = deque()
+
+
+class Makes(NamedTuple):
+    """Who makes events, and who says whether they are welcome."""
+
+    prepare: Prepare
+    policy: PolicyServers
 
 
 class Append:
     """Appends events of local users to rooms."""
 
-    def __init__(
-        self, db: Database, prepare: Prepare, known: Known, wakes: Wakes, count: Callable[[int], None]
-    ) -> None:
+    def __init__(self, db: Database, makes: Makes, known: Known, wakes: Wakes, count: Callable[[int], None]) -> None:
         """`count` hears how many events were appended."""
         self._db = db
-        self._prepare = prepare
+        self._prepare, self._policy = makes
         self._known = known
         self._receivers = known.receivers
         self._wakes = wakes
@@ -86,6 +100,7 @@ class Append:
 
     async def local(self, room_id: RoomId, draft: Draft, seen: Snapshot | None = None) -> EventId:
         """Appends one event; its id. Raises Forbidden when the room's rules refuse it, and what makes it malformed.
+        In a room with a policy server that one is asked first, whose refusal is raised.
 
         What was sent already is not sent again: a repeated transaction id, or state that says the same as the present.
         `seen`: the room, where the caller has just read what the event needs; it is not read again unless it moved.
@@ -97,14 +112,17 @@ class Append:
         turn = _Turn(draft, asyncio.get_running_loop().create_future())
         line = self._lines.setdefault(room_id, _Line())
         line.turns.append(turn)
-        async with line.lock:
+        async with line:
             while not turn.done.done():  # else somebody before took it along
                 await self._serve(room_id, line)
-        return turn.done.result()
+        try:
+            return turn.done.result()
+        except _AskFirst:
+            return await self._asking(room_id, draft)
 
     def turn(self, room_id: RoomId) -> asyncio.Lock:
         """Held by who writes to a room, so that in one process nobody loses a race."""
-        return self._lines.setdefault(room_id, _Line()).lock
+        return self._lines.setdefault(room_id, _Line())
 
     async def receivers(self, name: RoomName, room: Room) -> Sequence[Receiver]:
         """The members of a room whose own push rules are asked for each event."""
@@ -185,20 +203,44 @@ class Append:
     async def _carefully(self, room_id: RoomId, draft: Draft) -> EventId:
         """Reads the room, prepares and appends, until no other process changed the room in between."""
         for _ in range(RACES):
-            seen = await self._db.read(snapshot, room_id, draft)
-            if not isinstance(seen, Snapshot):
-                return seen
-            generation = self._receivers.generation
-            seen = seen._replace(receivers=await self._receivers.of_room(seen.name, seen.room))
-            self._known.learn(seen)
-            self._known.learn_receivers(seen, generation)
-            new = self._new(seen, draft)
-            if (present := unchanged(seen.state, draft)) is not None:
-                return present.event_id
+            prepared = await self._read(room_id, draft)
+            if not isinstance(prepared, tuple):
+                return prepared
+            seen, new = prepared
+            if seen.policy is not None and not is_exempt(draft.type, draft.state_key):
+                raise _AskFirst
             with suppress(RoomMoved, Duplicate):
                 await self._write(seen, [new], draft)
                 return new.event.event_id
         raise Unavailable("The room changes too fast, try again")
+
+    async def _asking(self, room_id: RoomId, draft: Draft) -> EventId:
+        """The same in a room with a policy server, and outside of the line: the others go on while it thinks."""
+        for _ in range(RACES):
+            prepared = await self._read(room_id, draft)
+            if not isinstance(prepared, tuple):
+                return prepared
+            seen, new = prepared
+            if seen.policy is not None:
+                new = new._replace(event=await self._policy.signed(new.event, seen.policy))
+            with suppress(RoomMoved, Duplicate):
+                async with self.turn(room_id):
+                    await self._write(seen, [new], draft)
+                return new.event.event_id
+        raise Unavailable("The room changes too fast, try again")
+
+    async def _read(self, room_id: RoomId, draft: Draft) -> tuple[Snapshot, NewEvent] | EventId:
+        """The room, and the event for it; or the id of the one that says the same already."""
+        seen = await self._db.read(snapshot, room_id, draft)
+        if not isinstance(seen, Snapshot):
+            return seen
+        generation = self._receivers.generation
+        seen = seen._replace(receivers=await self._receivers.of_room(seen.name, seen.room))
+        self._known.learn(seen)
+        self._known.learn_receivers(seen, generation)
+        new = self._new(seen, draft)
+        present = unchanged(seen.state, draft)
+        return (seen, new) if present is None else present.event_id
 
     def _guess(self, room_id: RoomId, draft: Draft) -> Snapshot | None:
         """The room as this process saw it last, where that is enough to prepare the event."""
@@ -206,7 +248,9 @@ class Append:
         if version is None or draft.redacts is not None:
             return None
         guess = self._known.recall(room_id, needed_keys(draft, version))
-        return None if guess is None or unchanged(guess.state, draft) else guess
+        if guess is None or (POLICY in guess.state and policy_server(guess.state[POLICY]) is not None):
+            return None
+        return None if unchanged(guess.state, draft) else guess
 
     def _new(self, seen: Snapshot, draft: Draft) -> NewEvent:
         name, room, state = seen.name, seen.room, seen.state

@@ -9,8 +9,9 @@ from oriz_matrix.protocol.errors import Forbidden
 from oriz_matrix.protocol.event_contents import CREATE, POWER_LEVELS
 from oriz_matrix.protocol.events import Event, StateKey
 from oriz_matrix.protocol.identifiers import EventId, RoomId
+from oriz_matrix.protocol.policy import POLICY, PolicyServer
 from oriz_matrix.protocol.room_versions import RoomVersion
-from oriz_matrix.services.rooms import access, redact
+from oriz_matrix.services.rooms import access, policy, redact
 from oriz_matrix.services.rooms.prepare import Draft
 from oriz_matrix.services.rooms.receivers import Receiver
 from oriz_matrix.storage import rooms, transactions
@@ -24,7 +25,7 @@ class Snapshot(NamedTuple):
     """A room as an event is prepared against it: `state` authorizes it, `redacts` is the event that it redacts.
 
     `keys`: which keys of the state were looked at; those that are not in `state` the room does not have. `receivers`:
-    members whose own push rules are asked.
+    members whose own push rules are asked. `policy`: the policy server in use.
     """
 
     name: RoomName
@@ -33,11 +34,12 @@ class Snapshot(NamedTuple):
     keys: Sequence[StateKey]
     redacts: EventNid | None = None
     receivers: Sequence[Receiver] = ()
+    policy: PolicyServer | None = None
 
 
 def needed_keys(draft: Draft, version: RoomVersion) -> list[StateKey]:
     """What of the current state is needed to prepare an event."""
-    keys = [CREATE, POWER_LEVELS, *auth_keys(draft.type, draft.sender, draft.state_key, draft.content, version)]
+    keys = [CREATE, POWER_LEVELS, POLICY, *auth_keys(draft.type, draft.sender, draft.state_key, draft.content, version)]
     if draft.state_key is not None:
         keys.append((draft.type, draft.state_key))
     return list(dict.fromkeys(keys))
@@ -54,7 +56,7 @@ def snapshot(tx: Transaction, room_id: RoomId, draft: Draft) -> Snapshot | Event
     keys = needed_keys(draft, name.version)
     state = access.current(tx, room, keys)
     redacts = None if draft.redacts is None else redact.target(tx, room, state, draft.redacts, draft.sender)
-    return Snapshot(name, room, state, keys, redacts)
+    return Snapshot(name, room, state, keys, redacts, policy=policy.in_use(tx, room, state))
 
 
 def unchanged(state: Mapping[StateKey, Event], draft: Draft) -> Event | None:

@@ -48,7 +48,7 @@ class Shaper:
             "knock": {room_id: {"knock_state": _raw_events(state)} for room_id, state in data.knocked.items()},
         }
         rooms = {section: members for section, members in rooms.items() if members}
-        account_data = self._global_account_data()
+        account_data = self.global_account_data()
         answer: Json = {"rooms": rooms} if rooms else {}
         if account_data:
             answer["account_data"] = {"events": account_data}
@@ -75,8 +75,8 @@ class Shaper:
         """One joined room without counts, also where there is nothing to say of it."""
         return {
             **self._events(room),
-            "ephemeral": {"events": self._ephemeral(room)},
-            "account_data": {"events": self._room_account_data(room)},
+            "ephemeral": {"events": self.ephemeral(room)},
+            "account_data": {"events": self.room_account_data(room)},
             "summary": summary_json(room.summary),
         }
 
@@ -100,7 +100,8 @@ class Shaper:
             return whole
         return self._filter.project(msgspec.json.decode(whole))
 
-    def _ephemeral(self, room: SyncRoom) -> list[Json]:
+    def ephemeral(self, room: SyncRoom) -> list[Json]:
+        """What is read and typed in a room."""
         if not self._filter.room.ephemeral.allows_room(room.room_id):
             return []
         found: list[Json] = [
@@ -110,7 +111,8 @@ class Shaper:
             found.append({"type": "m.typing", "content": content})
         return found
 
-    def _room_account_data(self, room: SyncRoom) -> list[Json]:
+    def room_account_data(self, room: SyncRoom) -> list[Json]:
+        """What clients keep for their user with a room."""
         wanted = self._filter.room.account_data
         rows = self._data.account_data.get(room.room.nid, ()) if wanted.allows_room(room.room_id) else ()
         return self._account_data(rows, wanted)
@@ -120,7 +122,8 @@ class Shaper:
             {"type": row.type, "content": msgspec.Raw(row.content)} for row in rows if wanted.allows(row.type, None)
         ]
 
-    def _global_account_data(self) -> list[Json]:
+    def global_account_data(self) -> list[Json]:
+        """What clients keep for their user with the account, and the push rules."""
         found = self._account_data(self._data.account_data.get(GLOBAL, ()), self._filter.account_data)
         if self._data.has_push_rules and self._filter.account_data.allows("m.push_rules", None):
             stored = self._data.push_rules
