@@ -49,11 +49,14 @@ if [ ${#database[@]} = 0 ] && unshare -n true 2>/dev/null; then
     alone=(unshare -n bash -c 'ip link set lo up; exec "$@"' --)
 fi
 
-cd "$stand"
-code=0
-SYTEST_PLUGINS=$here/plugins "${alone[@]}" perl -Ilib run-tests.pl -I Oriz \
-    --oriz "${ORIZ:-$here/../.venv/bin/oriz}" "${database[@]}" \
-    --bind-host 127.0.0.1 --work-directory "$work" --room-version 10 -O files --all "${log[@]}" "$@" \
-    >"$work/results.tap" 2>"$work/progress" </dev/null || code=$?
-echo "$work/results.tap"
-exit $code
+# In one block, which the shell reads whole: the file may change while it runs.
+{
+    cd "$stand"
+    code=0
+    SYTEST_PLUGINS=$here/plugins "${alone[@]}" perl -Ilib run-tests.pl -I Oriz \
+        --oriz "${ORIZ:-$here/../.venv/bin/oriz}" "${database[@]}" \
+        --bind-host 127.0.0.1 --work-directory "$work" --room-version 10 -O files --all "${log[@]}" "$@" \
+        >"$work/results.tap" 2>"$work/progress" </dev/null || code=$?
+    echo "$work/results.tap"
+    exit $code
+}
