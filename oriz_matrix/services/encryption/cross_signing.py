@@ -120,6 +120,8 @@ def _parse(given: Mapping[str, Any], user_id: UserId) -> dict[Usage, PublicKey]:
 
 def _check(keys: Mapping[Usage, PublicKey], known: _Known, user_id: UserId) -> None:
     master = keys.get(Usage.MASTER) or known.keys.get(Usage.MASTER)
+    if not keys:
+        return
     if master is None:
         raise MissingParam("master_key: there is none to sign the others")
     for usage, key in keys.items():
