@@ -34,7 +34,7 @@ class Branch(NamedTuple):
 class Caches:
     """The caches of one process; every storage function reaches them through its transaction."""
 
-    def __init__(self, names: int = 100_000, events: int = 20_000) -> None:
+    def __init__(self, names: int = 100_000, events: int = 10_000) -> None:
         self.user_nids: Cache[str, UserNid] = Cache("user_nids", names)
         self.user_ids: Cache[UserNid, str] = Cache("user_ids", names)
         self.rooms_by_id: Cache[str, RoomName] = Cache("rooms_by_id", names)

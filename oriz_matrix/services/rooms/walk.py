@@ -31,7 +31,7 @@ class Eyes(NamedTuple):
 
     def want(self, event: Event) -> bool:
         """Whether the filter lets an event through."""
-        return self.filter.allows_event(event.room_id, event.type, event.sender, event.content)
+        return self.filter.lets(event)
 
 
 class Way(NamedTuple):

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.filters import RoomEventFilter
-from oriz_matrix.protocol.identifiers import RoomId
 from oriz_matrix.protocol.tokens import PageToken, before
 from oriz_matrix.protocol.visibility import Sight
 from oriz_matrix.services.rooms.client_events import Shown
@@ -84,7 +82,7 @@ def _timeline(
     size, looked_at = limit + 1, 0
     while True:
         chunk = first if first is not None else timeline.before(tx, room.room.nid, place, after, size)
-        allowed = _allowed(tx, window, room.room_id, chunk, sight)
+        allowed = _allowed(tx, window, chunk, sight)
         looked_at += len(chunk)
         for entry in chunk:
             is_allowed = entry.event in allowed
@@ -107,9 +105,7 @@ def _timeline(
         place, first, size = Place(oldest.position, oldest.back), None, max(limit + 1, CHUNK)
 
 
-def _allowed(
-    tx: Transaction, window: Window, room_id: RoomId, chunk: Sequence[Entry], sight: Sight | None
-) -> set[EventNid]:
+def _allowed(tx: Transaction, window: Window, chunk: Sequence[Entry], sight: Sight | None) -> set[EventNid]:
     """The events that the filter lets through and the reader may see."""
     wanted = window.filter.room.timeline
     seen = [
@@ -118,13 +114,9 @@ def _allowed(
     if wanted.allows_all:
         return {entry.event for entry in seen}
     bodies = events.effective(tx, [entry.event for entry in seen])
-    return {entry.event for entry in seen if _passes_event(wanted, room_id, bodies[entry.event])}
+    return {entry.event for entry in seen if wanted.lets(bodies[entry.event])}
 
 
 def passes(wanted: RoomEventFilter, shown: Shown) -> bool:
     """Whether a filter lets an event through."""
-    return _passes_event(wanted, shown.event.room_id, shown.event)
-
-
-def _passes_event(wanted: RoomEventFilter, room_id: RoomId, event: Event) -> bool:
-    return wanted.allows_event(room_id, event.type, event.sender, event.content)
+    return wanted.lets(shown.event)
