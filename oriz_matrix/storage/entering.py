@@ -6,8 +6,10 @@ it was is written.
 
 from collections import Counter
 from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 from oriz_matrix.protocol.event_contents import MEMBER
+from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import RoomId, ServerName, UserId, other_server
 from oriz_matrix.protocol.room_versions import RoomVersion
 from oriz_matrix.storage import append, events, gaps, interning, membership, room_state, rooms
@@ -26,31 +28,60 @@ def open_room(tx: Transaction, room_id: RoomId, version: RoomVersion) -> RoomNam
     return name if name is not None else RoomName(rooms.create(tx, room_id, version).nid, room_id, version)
 
 
-def enter(tx: Transaction, name: RoomName, state: Collection[EventNid], new: NewEvent, here: ServerName) -> Room:
-    """The room has this state and then a join, whose event is not stored yet; the room as it is then."""
-    seen = rooms.get(tx, [name.nid])[name.nid].current
-    room = rooms.hold(tx, name.nid, seen)
+def begin(tx: Transaction, name: RoomName) -> Position | None:
+    """Where the state of a room begins of which nothing is known yet: it may be filled in parts, which nobody sees
+    before `enter`. None for a room with a state."""
+    current = rooms.get(tx, [name.nid])[name.nid].current
+    if current.position:
+        return None
+    # An earlier attempt may have left some.
+    tx.run("DELETE FROM state_entries WHERE branch = :branch", branch=current.branch)
+    return tx.position()
+
+
+def fill(tx: Transaction, name: RoomName, position: Position, state: Collection[EventNid]) -> None:
+    """Writes a part of the state of a room that begins at a position, and who is in it."""
+    branch = rooms.get(tx, [name.nid])[name.nid].current.branch
     bodies = events.load(tx, state)
     keys = interning.many_state_keys(tx, {event.key for event in bodies.values()})
-    wanted = {keys[event.key]: nid for nid, event in bodies.items()}
-    present = room_state.at(tx, room.current) if room.current.position else {}
-    members = {UserId(event.key[1]): nid for nid, event in bodies.items() if event.type == MEMBER}
-    interning.users(tx, members)
-    position = tx.position()
-    changes = room_state.Changes(room.current.branch)
-    for key, nid in wanted.items():
-        if present.get(key) != nid:
-            changes.put(key, nid, position, replaces=bool(room.current.position))
-    for key in present:
-        if key not in wanted:
-            changes.put(key, None, position, replaces=True)
+    members = _members(bodies)
+    numbers = interning.users(tx, members)
+    before = membership.of_users_in(tx, list(numbers.values()), name.nid)
+    changes, stays = room_state.Changes(branch), membership.Changes(name.nid)
+    for nid, event in bodies.items():
+        changes.put(keys[event.key], nid, position, replaces=False)
+    for user_id, (nid, said) in members.items():
+        known = before.get(numbers[user_id])
+        if known is None or known.event != nid:
+            stays.put(numbers[user_id], said, nid, position, known)
     changes.write(tx)
-    said = {user: str(bodies[nid].content.get("membership")) for user, nid in members.items()}
-    _set_members(tx, name.nid, members, said, position)
-    counts = Counter(said.values())
-    elsewhere = Counter(
-        server for user, now in said.items() if now == "join" and (server := other_server(user, here)) is not None
-    )
+    stays.write(tx)
+
+
+class Entry(NamedTuple):
+    """How a room is entered: with this state and then a join, whose event is not stored yet.
+
+    here: this server. filled: since when the state is written already; None where what was known before is changed.
+    """
+
+    state: Collection[EventNid]
+    join: NewEvent
+    here: ServerName
+    filled: Position | None
+
+
+def enter(tx: Transaction, name: RoomName, entry: Entry) -> Room:
+    """Enters a room; the room as it is then."""
+    seen = rooms.get(tx, [name.nid])[name.nid].current
+    room = rooms.hold(tx, name.nid, seen)
+    bodies = events.load(tx, entry.state)
+    members = _members(bodies)
+    position = entry.filled
+    if position is None or room.current.position:
+        position = _replace(tx, room, bodies, members)
+    counts = Counter(said for _, said in members.values())
+    joined = [other_server(user, entry.here) for user, (_, said) in members.items() if said == "join"]
+    elsewhere = Counter(server for server in joined if server is not None)
     _set_servers(tx, name.nid, elsewhere)
     room = room._replace(
         current=StateAt(room.current.branch, position),
@@ -60,26 +91,48 @@ def enter(tx: Transaction, name: RoomName, state: Collection[EventNid], new: New
         elsewhere=sum(elsewhere.values()),
     )
     rooms.save(tx, room)
-    room = append.append(tx, name.nid, room.current, [new])
-    gaps.put(tx, Gap(name.nid, room.latest, 0, list(new.event.prev_event_ids)))
+    room = append.append(tx, name.nid, room.current, [entry.join])
+    gaps.put(tx, Gap(name.nid, room.latest, 0, list(entry.join.event.prev_event_ids)))
     return room
 
 
-def _set_members(
-    tx: Transaction, room: RoomNid, members: Mapping[UserId, EventNid], said: Mapping[UserId, str], position: Position
-) -> None:
-    """Everybody's membership is what the state says; who is not in it any more has left."""
+Members = Mapping[UserId, tuple[EventNid, str]]
+"""The members of a state: the event of each, and what they are."""
+
+
+def _members(bodies: Mapping[EventNid, Event]) -> Members:
+    return {
+        UserId(event.key[1]): (nid, str(event.content.get("membership")))
+        for nid, event in bodies.items()
+        if event.type == MEMBER
+    }
+
+
+def _replace(tx: Transaction, room: Room, bodies: Mapping[EventNid, Event], members: Members) -> Position:
+    """Changes what was known of a room's state into another state; from when on."""
+    keys = interning.many_state_keys(tx, {event.key for event in bodies.values()})
+    wanted = {keys[event.key]: nid for nid, event in bodies.items()}
+    present = room_state.at(tx, room.current) if room.current.position else {}
     numbers = interning.users(tx, members)
-    before = membership.all_of(tx, room)
-    changes = membership.Changes(room)
-    for user_id, event in members.items():
+    before = membership.all_of(tx, room.nid)
+    position = tx.position()
+    changes, stays = room_state.Changes(room.current.branch), membership.Changes(room.nid)
+    for key, nid in wanted.items():
+        if present.get(key) != nid:
+            changes.put(key, nid, position, replaces=bool(room.current.position))
+    for key in present:
+        if key not in wanted:
+            changes.put(key, None, position, replaces=True)
+    for user_id, (nid, said) in members.items():
         known = before.pop(numbers[user_id], None)
-        if known is None or known.event != event:
-            changes.put(numbers[user_id], said[user_id], event, position, known)
-    for user, known in before.items():
+        if known is None or known.event != nid:
+            stays.put(numbers[user_id], said, nid, position, known)
+    for user, known in before.items():  # who is not in the state any more has left
         if known.membership in ("join", "invite", "knock"):
-            changes.put(user, "leave", known.event, position, known)
+            stays.put(user, "leave", known.event, position, known)
     changes.write(tx)
+    stays.write(tx)
+    return position
 
 
 def _set_servers(tx: Transaction, room: RoomNid, joined: Mapping[ServerName, int]) -> None:

@@ -32,7 +32,7 @@ GAP_ROUNDS = 5
 FEW = 40
 """So many events are asked for one by one; for more the whole state is."""
 AT_ONCE = 10
-CHUNK = 500
+CHUNK = 100
 LARGE_SECONDS = 120.0
 LARGEST_STATE = 256 * 1024 * 1024
 MOST_EVENTS = 500_000

@@ -100,11 +100,16 @@ class Elsewhere:
     ) -> EventId:
         """Invites a user of another server, which signs the invite too; the event's id."""
         draft = Draft(sender=requester.user_id, type=MEMBER, content=content, state_key=user_id)
+        return await self.send_invite(room_id, draft)
+
+    async def send_invite(self, room_id: RoomId, draft: Draft) -> EventId:
+        """The same for an invite as it will stand in the room."""
+        assert draft.state_key is not None
         seen, shown = await self._db.read(_for_invite, room_id, draft)
         event = self._prepare.event(seen.name.version, room_id, seen.room.extremities, seen.state, draft)
         if seen.policy is not None:
             event = await self._policy.signed(event, seen.policy)
-        event = await self._handshakes.invite(domain_of(user_id), event, shown)
+        event = await self._handshakes.invite(domain_of(draft.state_key), event, shown)
         await self._receive.event(seen.name, event, Source(self.here, passes_on=True))
         return event.event_id
 

@@ -140,6 +140,14 @@ class Handshakes:
 
         return await self._of_any([server], ask)
 
+    async def exchange(self, server: ServerName, room_id: RoomId, pdu: Mapping[str, Any]) -> None:
+        """Lets a server invite a user of this one, who was invited by an address. Raises what that one says."""
+
+        async def ask(federation: Federation, server: ServerName) -> None:
+            await federation.put(server, uri(f"{V1}/exchange_third_party_invite", room_id), pdu)
+
+        await self._of_any([server], ask)
+
     async def _template(self, federation: Federation, server: ServerName, membership: str, wish: Wish) -> Event:
         """The user's membership, made of what a server hands out for it, completed and signed."""
         versions = [("ver", name) for name in ROOM_VERSIONS] if membership != "leave" else []

@@ -7,7 +7,7 @@ by what is left (traps.md 42). Server-server API, "Joining Rooms", "Inviting to 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 
@@ -29,9 +29,15 @@ from oriz_matrix.services.rooms.prepare import Prepare
 from oriz_matrix.storage import entering, events, interning, membership, outside, rooms
 from oriz_matrix.storage.caches import RoomName
 from oriz_matrix.storage.database import Database
+from oriz_matrix.storage.entering import Entry
+from oriz_matrix.storage.new_events import NewEvent
 from oriz_matrix.storage.outside import Shown
 from oriz_matrix.storage.rooms import Room
 from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.types import Position
+
+PART = 200
+"""State events that one transaction writes."""
 
 log = structlog.get_logger()
 
@@ -95,8 +101,9 @@ class Remote:
                 await self._receive.event(name, joined.event, Source(joined.server))
                 return
             state = await self._checked(name, joined)
+            filled = await self._fill(name, list(state))
             async with self._append.turn(wish.room_id):
-                room, new = await self._enter(name, joined.event, state)
+                room, new = await self._enter(name, joined.event, state, filled)
             self._append.forget(name)
             self._append.appended(name, room.current, room, [new])
         self._receive.poke(wish.room_id)
@@ -125,10 +132,20 @@ class Remote:
             raise BadGateway(f"The other server gave a state that does not allow the join: {error.message}") from None
         return {event.event_id: event for event in accepted}
 
-    async def _enter(self, name: RoomName, event: Event, state: Mapping[EventId, Event]) -> tuple[Room, Any]:
+    async def _fill(self, name: RoomName, state: Sequence[EventId]) -> Position | None:
+        """Writes the state of a room that was not known, in parts, so that nobody waits long for the database."""
+        position = await self._db.write(entering.begin, name)
+        if position is not None:
+            for start in range(0, len(state), PART):
+                await self._db.write(_fill, name, position, state[start : start + PART])
+        return position
+
+    async def _enter(
+        self, name: RoomName, event: Event, state: Mapping[EventId, Event], filled: Position | None
+    ) -> tuple[Room, NewEvent]:
         by_key = {one.key: one for one in state.values()}
         new = unread.weigh(event, 0, by_key, self._here)._replace(goes_out=False)
-        return await self._db.write(_enter, name, list(state), new, self._here), new
+        return await self._db.write(_enter, name, list(state), Entry((), new, self._here, filled)), new
 
     async def knock(self, wish: Wish, servers: Sequence[ServerName]) -> None:
         """Knocks at a room through one of the servers."""
@@ -175,11 +192,14 @@ class Remote:
             await self._outside(event, shown)
 
 
-def _enter(tx: Transaction, name: RoomName, state: Collection[EventId], new: Any, here: ServerName) -> Room:
-    numbers = list(events.find(tx, state).values())
-    user = interning.user(tx, UserId(new.event.key[1]))
+def _fill(tx: Transaction, name: RoomName, position: Position, state: Collection[EventId]) -> None:
+    entering.fill(tx, name, position, list(events.find(tx, state).values()))
+
+
+def _enter(tx: Transaction, name: RoomName, state: Collection[EventId], entry: Entry) -> Room:
+    user = interning.user(tx, UserId(entry.join.event.key[1]))
     outside.forget_shown(tx, user, name.nid)
-    return entering.enter(tx, name, numbers, new, here)
+    return entering.enter(tx, name, entry._replace(state=list(events.find(tx, state).values())))
 
 
 def _is_elsewhere(pdu: object, room_id: RoomId) -> bool:

@@ -96,9 +96,8 @@ class Resident:
             "origin": self._here,
             "members_omitted": False,
             "servers_in_room": [self._here, *answer.servers],
+            "event": msgspec.Raw(answer.event.encoded),
         }
-        if VOUCHER in event.content:
-            head["event"] = msgspec.Raw(event.encoded)
         lists = {"auth_chain": answer.auth_chain, "state": answer.state}
         return _with_head(head, pdus.in_object(self._db, lists))
 
@@ -187,7 +186,9 @@ def _require_voucher(tx: Transaction, name: RoomName, event: Event, here: Server
 
 
 class _Answer(NamedTuple):
-    """The state before a join, what authorizes it and the join, and who is in the room."""
+    """A join with all its signatures, the state before it, what authorizes both, and who is in the room."""
+
+    event: Event
 
     state: list[EventNid]
     auth_chain: list[EventNid]
@@ -201,7 +202,8 @@ def _joined(tx: Transaction, name: RoomName, event: Event) -> _Answer:
     state = room_state.at(tx, stored.before).values()
     cited = events.find(tx, event.auth_event_ids).values()
     chain = {*cited, *authchains.chain(tx, {*state, *cited})} - {*state}
-    return _Answer(sorted(state), sorted(chain), servers.in_room(tx, name.nid))
+    stands = events.load(tx, [stored.number])[stored.number]
+    return _Answer(stands, sorted(state), sorted(chain), servers.in_room(tx, name.nid))
 
 
 def _shown(tx: Transaction, name: RoomName, sender: UserId) -> list[Event]:
