@@ -59,9 +59,10 @@ class RoomSeen:
         found: Json = self.state.get((kind, state_key), {}).get("content", {})
         return found
 
-    def membership(self, user: User) -> str | None:
+    def membership(self, user: User | str) -> str | None:
         """What somebody is in this room."""
-        found: str | None = self.content("m.room.member", user.id).get("membership")
+        user_id = user if isinstance(user, str) else user.id
+        found: str | None = self.content("m.room.member", user_id).get("membership")
         return found
 
 
@@ -73,6 +74,9 @@ class Person(User):
         self.door = door
         self.node = door.node
         self._rooms: dict[str, RoomSeen] = {}
+
+    def __str__(self) -> str:
+        return self.id
 
     @property
     def at(self) -> str:
@@ -104,9 +108,9 @@ class Person(User):
         """Syncs until all of this was said."""
         await self.sees(lambda: set(said) <= set(self.room(room_id).texts), f"{said} in {self.room(room_id).texts}")
 
-    async def sees_member(self, room_id: str, user: User, membership: str) -> None:
+    async def sees_member(self, room_id: str, user: User | str, membership: str) -> None:
         """Syncs until somebody is that."""
-        await self.sees(lambda: self.room(room_id).membership(user) == membership, f"{user.id} {membership}")
+        await self.sees(lambda: self.room(room_id).membership(user) == membership, f"{user} {membership}")
 
     async def sees_state(self, room_id: str, kind: str, content: Json, state_key: str = "") -> None:
         """Syncs until a piece of state is that."""

@@ -153,11 +153,11 @@ async def send(peer: Peer, asked: Asked) -> Any:
     results: Json = {}
     peer.edus += asked.body.get("edus", [])
     for pdu in asked.body["pdus"]:
-        peer.pdus.append(pdu)
         room = peer.rooms.get(pdu.get("room_id"))
         if room is not None:
             taken = room.read(pdu)
             room.add(taken)
+            peer.pdus[taken.event_id] = pdu
             results[taken.event_id] = {}
     return {"pdus": results}
 

@@ -5,6 +5,7 @@
 sends it.
 """
 
+import asyncio
 import hashlib
 import json
 import secrets
@@ -32,6 +33,7 @@ from tests.support.peer.room import Json, PeerRoom
 
 V1 = "/_matrix/federation/v1"
 V2 = "/_matrix/federation/v2"
+PATIENCE_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,12 @@ class Asked:
     at: Mapping[str, str]
     query: Mapping[str, list[str]]
     body: Any
+    request: web.Request
+
+    def hang_up(self) -> None:
+        """Ends the connection without an answer."""
+        if self.request.transport is not None:
+            self.request.transport.abort()
 
 
 Respond = Callable[["Peer", Asked], Awaitable[Any]]
@@ -62,8 +70,8 @@ class Operation(NamedTuple):
 class Peer:
     """One peer. asked: what came in, in order; instead: other answers than the good ones, by operation.
 
-    pdus, edus: what transactions brought. invites: what its people were invited by, by room. complaints: requests that
-    nobody has validly signed.
+    pdus, edus: what transactions brought, events of known rooms by their ids. invites: what its people were invited by,
+    by room. complaints: requests that nobody has validly signed.
     """
 
     def __init__(self, http: ClientSession) -> None:
@@ -75,7 +83,7 @@ class Peer:
         self.profiles: dict[str, Json] = {}
         self.instead: dict[str, Any] = {}
         self.asked: list[Asked] = []
-        self.pdus: list[Json] = []
+        self.pdus: dict[str, Json] = {}
         self.edus: list[Json] = []
         self.invites: dict[str, Event] = {}
         self.complaints: list[str] = []
@@ -133,6 +141,21 @@ class Peer:
         answer = await self.good(server, "PUT", f"{V1}/send/{txn_id or secrets.token_hex(8)}", body)
         said: dict[str, Json] = answer.get("pdus", {})
         return said
+
+    async def receives(self, event_id: str) -> Json:
+        """Waits until an event has come in by a transaction; its PDU."""
+        async with asyncio.timeout(PATIENCE_S):
+            while event_id not in self.pdus:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        return self.pdus[event_id]
+
+    async def receives_edu(self, kind: str) -> Json:
+        """Waits until an EDU of this type has come in; the content of the newest."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not (found := [each["content"] for each in self.edus if each["edu_type"] == kind]):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        content: Json = found[-1]
+        return content
 
     async def origin(self, request: web.Request, body: bytes) -> str:
         """Who signed a request; raises AssertionError where nobody has."""
@@ -193,7 +216,8 @@ def _handler(here: Peer, operation: Operation) -> Callable[[web.Request], Awaita
             here.complaints.append(f"{request.method} {request.raw_path}: {error!r}")
             return _response(Answer(401, {"errcode": "M_UNAUTHORIZED", "error": "Not signed"}))
         query = {name: request.query.getall(name) for name in request.query}
-        asked = Asked(operation.name, origin, dict(request.match_info), query, json.loads(body) if body else None)
+        content = json.loads(body) if body else None
+        asked = Asked(operation.name, origin, dict(request.match_info), query, content, request)
         here.asked.append(asked)
         chosen = here.instead.get(operation.name, operation.respond)
         return _response(await chosen(here, asked) if callable(chosen) else chosen)
