@@ -41,7 +41,7 @@ async def bob_takes_his_knock_back(stage: Stage) -> None:
     await bob.sees_section(room, "leave")
 
 
-@unless(b="synapse")  # it believes no leave in a room in which it has nobody
+@unless(a="synapse", b="synapse")  # it tells nobody outside of the room, and believes no leave where it has nobody
 @needs("knock")
 async def nobody_opens(stage: Stage) -> None:
     alice, bob = await stage.people("alice", "bob")
