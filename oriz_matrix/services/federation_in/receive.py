@@ -5,6 +5,9 @@ Most go on where the room ends, and are appended many at a time; the others find
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import NamedTuple
 
 import structlog
 
@@ -34,8 +37,24 @@ ROOMS_AT_ONCE = 20
 FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 600.0
 GIVE_UP_MS = 24 * 3600 * 1000
+MOST_LATE = 100
+"""So many events of a room may wait for what cannot be had now; of more, the newest are given up at once."""
 
 log = structlog.get_logger()
+
+
+class _Worker(NamedTuple):
+    """Who takes the events of a room; `woken` when there are more."""
+
+    task: asyncio.Task[None]
+    woken: asyncio.Event
+
+
+class _Late(NamedTuple):
+    """How often something was tried, and when it is tried again (monotonic seconds)."""
+
+    attempts: int
+    due: float
 
 
 Taken = Callable[[Transaction], None]
@@ -55,8 +74,7 @@ class Receive:
         self._settle = settle
         self._clock = clock
         self._here = here
-        self._working: dict[RoomId, asyncio.Task[None]] = {}
-        self._again: set[RoomId] = set()
+        self._working: dict[RoomId, _Worker] = {}
         self._places = asyncio.Semaphore(ROOMS_AT_ONCE)
         self._stopping = False
 
@@ -68,7 +86,7 @@ class Receive:
     async def stop(self) -> None:
         """Stops; what waits is there at the next start."""
         self._stopping = True
-        working = list(self._working.values())
+        working = [worker.task for worker in self._working.values()]
         for task in working:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
@@ -76,16 +94,15 @@ class Receive:
     def poke(self, room_id: RoomId) -> None:
         """Events wait in this room."""
         if room_id in self._working:
-            self._again.add(room_id)
+            self._working[room_id].woken.set()
         elif not self._stopping:
-            task = asyncio.create_task(self._work(room_id))
-            self._working[room_id] = task
-            task.add_done_callback(lambda _: self._ended(room_id))
+            woken = asyncio.Event()
+            task = asyncio.create_task(self._work(room_id, woken))
+            self._working[room_id] = _Worker(task, woken)
+            task.add_done_callback(partial(self._ended, room_id))
 
-    def _ended(self, room_id: RoomId) -> None:
-        del self._working[room_id]
-        if room_id in self._again:
-            self._again.discard(room_id)
+    def _ended(self, room_id: RoomId, _task: asyncio.Task[None]) -> None:
+        if self._working.pop(room_id).woken.is_set():
             self.poke(room_id)
 
     async def event(self, name: RoomName, event: Event, source: Source) -> None:
@@ -109,45 +126,60 @@ class Receive:
             found = await self._db.read(simple, name, new)
             return len(found.new) == len(new) and await self._appends(name, found, source, taken)
 
-    async def _work(self, room_id: RoomId) -> None:
+    async def _work(self, room_id: RoomId, woken: asyncio.Event) -> None:
         """Takes all that waits in a room; what cannot be judged now is tried again after a while."""
-        pause = FIRST_PAUSE_S
+        late: dict[EventId, _Late] = {}
+        failed = _Late(0, 0.0)
         while True:
+            woken.clear()
             try:
                 async with self._places:
-                    left = await self._all_in(room_id)
+                    await self._all_in(room_id, late)
+                failed = _Late(0, 0.0)
             except (StorageError, MatrixError) as error:
                 log.warning("events cannot be taken now", room=room_id, error=str(error))
-                left = True
+                failed = self._later(failed)
             except Exception:
                 log.exception("events cannot be taken", room=room_id)
-                left = True
-            if not left:
+                failed = self._later(failed)
+            waits = [one.due for one in (*late.values(), failed) if one.attempts]
+            if not waits:
                 return
-            await self._clock.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, min(waits) - self._clock.monotonic())):
+                    await woken.wait()
 
-    async def _all_in(self, room_id: RoomId) -> bool:
-        """Takes what waits in a room; whether something is left that cannot be judged now."""
+    def _later(self, late: _Late) -> _Late:
+        pause = min(FIRST_PAUSE_S * 2**late.attempts, LONGEST_PAUSE_S)
+        return _Late(late.attempts + 1, self._clock.monotonic() + pause)
+
+    async def _all_in(self, room_id: RoomId, late: dict[EventId, _Late]) -> None:
+        """Takes what waits in a room and is not to be tried later; what cannot be judged now is late."""
         name = await self._db.read(rooms.find, room_id)
         if name is None:
-            return False
-        left: set[EventId] = set()
-        while waiting := await self._db.read(incoming.waiting, name.nid, left, TOGETHER):
+            return
+        now = self._clock.monotonic()
+        passed_over = {event_id for event_id, one in late.items() if one.due > now}
+        while waiting := await self._db.read(incoming.waiting, name.nid, passed_over, TOGETHER):
             found = [_event(name, one) for one in waiting]
             async with self._append.turn(room_id):
                 if await self._simply(name, found, Source(waiting[0].origin)):
                     continue
-            if not await self._one(name, found[0], waiting[0]):
-                left.add(found[0].event_id)
-        return bool(left)
+            event_id = found[0].event_id
+            if await self._one(name, found[0], waiting[0], is_last=len(late) >= MOST_LATE):
+                late.pop(event_id, None)
+            else:
+                late[event_id] = self._later(late.get(event_id, _Late(0, 0.0)))
+                passed_over.add(event_id)
+        for event_id in late.keys() - passed_over:  # taken along with others
+            del late[event_id]
 
-    async def _one(self, name: RoomName, event: Event, waiting: Waiting) -> bool:
-        """Settles one event that waits; whether it is done with."""
+    async def _one(self, name: RoomName, event: Event, waiting: Waiting, *, is_last: bool) -> bool:
+        """Settles one event that waits; whether it is done with. `is_last`: it is given up where that fails."""
         try:
             judged = await self._settle.event(name, event, Source(waiting.origin))
         except (Unfound, RemoteFailed) as error:
-            given_up = self._clock.now_ms() > waiting.received_at + GIVE_UP_MS
+            given_up = is_last or self._clock.now_ms() > waiting.received_at + GIVE_UP_MS
             log.info("an event waits", event_id=event.event_id, room=name.room_id, reason=str(error), given_up=given_up)
             if not given_up:
                 return False
