@@ -3,13 +3,14 @@
 from collections.abc import Collection
 
 from oriz_matrix.protocol.identifiers import EventId
+from oriz_matrix.storage import timeline
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import EventNid
 
 
 def hold_back(tx: Transaction, redaction: EventNid, target: EventId) -> None:
     """Shows a redaction to nobody, and remembers what it wants to redact."""
-    tx.run("UPDATE event_status SET soft_failed = TRUE WHERE event = :redaction", redaction=redaction)
+    timeline.hide(tx, [redaction])
     sql = "INSERT INTO early_redactions (event_id, redaction) VALUES (:target, :redaction) ON CONFLICT DO NOTHING"
     tx.run(sql, target=target, redaction=redaction)
 

@@ -61,6 +61,12 @@ def waiting(tx: Transaction, room: RoomNid, but: Collection[EventId], limit: int
     return [Waiting(event_id, origin, bytes(body), received_at) for event_id, origin, body, received_at in rows]
 
 
+def is_crowded(tx: Transaction, room: RoomNid, most: int) -> bool:
+    """Whether more events than that wait in a room."""
+    sql = "SELECT 1 FROM incoming WHERE room = :room ORDER BY nid LIMIT 1 OFFSET :most"
+    return tx.value(sql, room=room, most=most) is not None
+
+
 def done(tx: Transaction, room: RoomNid, event_ids: Collection[EventId]) -> None:
     """These events wait no longer."""
     sql = "DELETE FROM incoming WHERE room = :room AND event_id = ANY(:event_ids)"

@@ -28,7 +28,8 @@ class NewEvent(NamedTuple):
     highlights every member; verdicts: users to whom it is something else than to everybody; thread: the event that its
     thread starts from; redacts: the event of this room that it redacts; transaction: what its sender's device called
     it; job: what is to be done once the event is there. server: the other server whose user's membership it changes;
-    goes_out: whether this server sends it to the others in the room, but: but for one of them.
+    goes_out: whether this server sends it to the others in the room, but: but for one of them. hidden: it is shown to
+    nobody.
     """
 
     event: Event
@@ -43,6 +44,7 @@ class NewEvent(NamedTuple):
     server: ServerName | None = None
     goes_out: bool = True
     but: ServerName | None = None
+    hidden: bool = False
 
 
 class StateChange(NamedTuple):

@@ -65,6 +65,11 @@ def add(tx: Transaction, entries: Sequence[Entry], bodies: Mapping[EventNid, Eve
     tx.many(sql, [{**entry._asdict(), "ts": moment(bodies[entry.event])} for entry in entries])
 
 
+def hide(tx: Transaction, events: Sequence[EventNid]) -> None:
+    """Shows events to nobody."""
+    tx.many("UPDATE event_status SET soft_failed = TRUE WHERE event = :event", [{"event": event} for event in events])
+
+
 def lift(tx: Transaction, event: EventNid) -> None:
     """Forgets what was thought of an event that stood outside the timeline, because it gets a place in it."""
     tx.run("DELETE FROM event_status WHERE event = :event AND position IS NULL", event=event)

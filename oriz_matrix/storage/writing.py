@@ -86,6 +86,7 @@ class Writing:
         self._mentions: list[dict[str, Any]] = []
         self._transactions: list[tuple[transactions.TransactionId, EventNid]] = []
         self._redactions: list[tuple[EventNid, EventNid]] = []
+        self._hidden: list[EventNid] = []
         self._jobs: list[JobRequest] = []
         self._stopped: list[tuple[UserNid, Position]] = []
         self._servers: dict[ServerName, int] = {}
@@ -199,6 +200,8 @@ class Writing:
             self._transactions.append((new.transaction, nid))
         if new.redacts is not None:
             self._redactions.append((new.redacts, nid))
+        if new.hidden:
+            self._hidden.append(nid)
         if new.job is not None:
             self._jobs.append(new.job)
         if new.goes_out and (self._was_shared or self._also is not None):
@@ -219,6 +222,7 @@ class Writing:
         timeline.mention(tx, self._mentions)
         for event, by in self._redactions:
             timeline.redact(tx, room.nid, event, by)
+        timeline.hide(tx, self._hidden)
         for user, position in self._stopped:
             typing.stop(tx, room.nid, user, position)
         for nid, but, also in self._sent:

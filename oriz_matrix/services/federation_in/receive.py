@@ -14,16 +14,17 @@ import structlog
 from oriz_matrix.base.clock import Clock
 from oriz_matrix.net.errors import RemoteFailed
 from oriz_matrix.protocol.canonical import decode_strict
-from oriz_matrix.protocol.errors import MatrixError
+from oriz_matrix.protocol.errors import Forbidden, MatrixError
 from oriz_matrix.protocol.events import Event, event_from_pdu
-from oriz_matrix.protocol.identifiers import EventId, RoomId, ServerName
+from oriz_matrix.protocol.identifiers import EventId, RoomId, ServerName, UserId
 from oriz_matrix.services.federation_in.judge import Simple, simple
 from oriz_matrix.services.federation_in.missing import Unfound
 from oriz_matrix.services.federation_in.settle import Settle, Source, finish, require_accepted
 from oriz_matrix.services.rooms import threads, unread
 from oriz_matrix.services.rooms.append import Append
 from oriz_matrix.services.rooms.follow_ups import follow_up
-from oriz_matrix.storage import append, incoming, rooms
+from oriz_matrix.services.rooms.prepare import Draft
+from oriz_matrix.storage import append, incoming, interning, membership, rooms
 from oriz_matrix.storage.caches import RoomName
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.errors import Duplicate, RoomMoved, StorageError
@@ -39,6 +40,14 @@ LONGEST_PAUSE_S = 600.0
 GIVE_UP_MS = 24 * 3600 * 1000
 MOST_LATE = 100
 """So many events of a room may wait for what cannot be had now; of more, the newest are given up at once."""
+
+MANY_ENDS = 10
+GLUE = "org.matrix.dummy_event"
+"""The type that other servers use for such events, and clients pass over."""
+CROWD = 500
+"""Above so many events that wait in a room those who send more are answered late: up to half a minute."""
+CROWDED_PAUSE_S = 0.5
+CROWDED_TRIES = 60
 
 log = structlog.get_logger()
 
@@ -126,6 +135,13 @@ class Receive:
             found = await self._db.read(simple, name, new)
             return len(found.new) == len(new) and await self._appends(name, found, source, taken)
 
+    async def keep_up(self, name: RoomName) -> None:
+        """Waits until not too much waits in a room, or for a while: whoever sends much is answered late."""
+        for _ in range(CROWDED_TRIES):
+            if name.room_id not in self._working or not await self._db.read(incoming.is_crowded, name.nid, CROWD):
+                return
+            await self._clock.sleep(CROWDED_PAUSE_S)
+
     async def _work(self, room_id: RoomId, woken: asyncio.Event) -> None:
         """Takes all that waits in a room; what cannot be judged now is tried again after a while."""
         late: dict[EventId, _Late] = {}
@@ -173,6 +189,16 @@ class Receive:
                 passed_over.add(event_id)
         for event_id in late.keys() - passed_over:  # taken along with others
             del late[event_id]
+        await self._join_ends(name)
+
+    async def _join_ends(self, name: RoomName) -> None:
+        """Joins the ends of a room's graph where there are many, by an event that nobody is shown (traps.md 18)."""
+        many, members = await self._db.read(_ends, name)
+        for user_id in members if many else ():
+            draft = Draft(sender=user_id, type=GLUE, content={}, hidden=True)
+            with suppress(Forbidden):  # who may not speak there
+                await self._append.local(name.room_id, draft)
+                return
 
     async def _one(self, name: RoomName, event: Event, waiting: Waiting, *, is_last: bool) -> bool:
         """Settles one event that waits; whether it is done with. `is_last`: it is given up where that fails."""
@@ -229,6 +255,13 @@ class Receive:
             if event.is_state:
                 state[event.key] = event
         return new
+
+
+def _ends(tx: Transaction, name: RoomName) -> tuple[bool, list[UserId]]:
+    """Whether a room's graph has many ends, and some members of it here."""
+    if len(rooms.get(tx, [name.nid])[name.nid].extremities) <= MANY_ENDS:
+        return False, []
+    return True, list(interning.user_ids(tx, membership.members_here(tx, name.nid)[:MANY_ENDS]).values())
 
 
 def _event(name: RoomName, waiting: Waiting) -> Event:

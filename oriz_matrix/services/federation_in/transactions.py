@@ -117,6 +117,7 @@ class Transactions:
                 return await self._db.read(incoming.answer, origin, txn_id) or answer
             for name in found:
                 self._receive.poke(name.room_id)
+                await self._receive.keep_up(name)
         for take, content in passing:
             await self._db.write(_take_edu, take, origin, content, now_ms)
         if edus:

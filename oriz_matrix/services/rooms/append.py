@@ -256,7 +256,11 @@ class Append:
         name, room, state = seen.name, seen.room, seen.state
         event = self._prepare.event(name.version, name.room_id, room.extremities, state, draft)
         return unread.weigh(event, room.joined, state, self._prepare.server_name, seen.receivers)._replace(
-            thread=draft.thread, transaction=draft.transaction, redacts=seen.redacts, job=follow_up(event, state)
+            thread=draft.thread,
+            transaction=draft.transaction,
+            redacts=seen.redacts,
+            job=follow_up(event, state),
+            hidden=draft.hidden,
         )
 
     async def _write(self, seen: Snapshot, new: Sequence[NewEvent], first: Draft) -> None:
@@ -282,4 +286,4 @@ class Append:
 def _is_plain(new: NewEvent) -> bool:
     """Whether an event changes nothing but the timeline."""
     is_same_to_all = not (new.mentions or new.mentions_all or new.verdicts)
-    return is_same_to_all and not (new.event.is_state or new.redacts or new.thread)
+    return is_same_to_all and not (new.event.is_state or new.redacts or new.thread or new.hidden)

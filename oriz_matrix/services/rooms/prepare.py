@@ -23,7 +23,7 @@ class Draft:
     """What a local user wants to say.
 
     user: the sender's number, where it is at hand; timestamp: milliseconds, where it is not to be the present; thread:
-    the root of the thread that it is in.
+    the root of the thread that it is in; hidden: it is for servers only, and shown to nobody.
     """
 
     sender: UserId
@@ -35,6 +35,7 @@ class Draft:
     timestamp: int | None = None
     transaction: TransactionId | None = None
     thread: EventId | None = None
+    hidden: bool = False
 
     def at(self, timestamp: int) -> "Draft":
         """The same, sent at a time of its own: milliseconds."""
