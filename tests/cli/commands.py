@@ -24,6 +24,7 @@ def write(folder: Path, config: Config, **more: Any) -> Config:
     url = config.database.url
     database = {"engine": config.database.engine.value} | ({"url": url.reveal()} if url else {})
     options = {"server_name": config.server_name, "data_dir": str(config.data_dir), "database": database}
+    options["federation"] = {"enabled": config.federation.enabled}
     options["passwords"] = {"argon2": msgspec.to_builtins(config.passwords.argon2)}
     (folder / "oriz.yaml").write_text(yaml.safe_dump(options | more))
     (folder / "password").write_text(PASSWORD + "\n")

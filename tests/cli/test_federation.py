@@ -1,4 +1,4 @@
-"""`oriz federation check` as an operator types it, against servers of its own world."""
+"""`oriz federation check` as an operator types it, against servers of its own world and against one's own."""
 
 import asyncio
 import os
@@ -37,12 +37,15 @@ def answering(server: Stranger) -> str:
     return name
 
 
-async def check(world: Outside, server: str, *arguments: str, **options: Any) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of the command as a process."""
+async def check(world: Outside, *arguments: str, name: str = "us.test", **options: Any) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of the command as a process, for a server of this name."""
     file = world.ca_file.with_name("oriz.yaml")
     federation = {"ca_files": [str(world.ca_file)], "allowed_addresses": ["127.0.0.0/8"], "connect_seconds": 20}
-    file.write_text(yaml.safe_dump({"server_name": "us.test", "federation": {**federation, **options}}))
-    command = [sys.executable, "-m", "oriz_matrix", "federation", "check", server, "--config", str(file), *arguments]
+    surfaces = options.pop("surfaces", ["client", "federation"])
+    listeners = [{"port": 0, "surfaces": surfaces}]
+    config = {"server_name": name, "listeners": listeners, "data_dir": ".", "federation": {**federation, **options}}
+    file.write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-m", "oriz_matrix", "federation", "check", "--config", str(file), *arguments]
     process = await asyncio.create_subprocess_exec(
         *command, cwd=ROOT, env=os.environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
@@ -97,3 +100,84 @@ async def test_without_checks_of_certificates_it_says_so(world: Outside) -> None
     code, output, _ = await check(world, name, verify_certificates=False)
     assert code == ExitCode.OK
     assert "the certificate is not checked" in output
+
+
+@pytest.fixture
+async def own(world: Outside) -> str:
+    """What answers under one's own name, with one's own key; the name."""
+    world.ca_file.with_name("signing.key").write_text(KEY.to_text())
+    return answering(await world.server("127.0.0.1"))
+
+
+async def test_ones_own_server_is_told_as_others_find_it(world: Outside, own: str) -> None:
+    """Whom it talks with itself, and which addresses it connects to, say nothing of who finds it."""
+    lists = {"denied_servers": ["*"], "allowed_addresses": []}
+    for arguments in ((), (own,)):
+        code, output, errors = await check(world, *arguments, name=own, **lists)
+        assert (code, errors) == (ExitCode.OK, "")
+        lines = output.splitlines()
+        assert [line[:14].rstrip() for line in lines[:-2]] == [
+            "ok  federation", "ok  name", "ok  place", "ok  address", "ok  keys", "ok  own key", "ok  version",
+        ]  # fmt: skip
+        assert "127.0.0.1 (not reached from outside): TLSv1.3" in lines[3]
+        assert lines[5].endswith("ed25519:a_1 is the key of this server")
+        assert lines[-1] == f"{own} can be talked with."
+
+
+async def test_an_address_that_others_reach_is_told_as_such(world: Outside, own: str) -> None:
+    _, output, _ = await check(world, name=own)
+    assert "127.0.0.1: TLSv1.3" in output
+
+
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        (SigningKey("a_2", b"k" * 32), "ed25519:a_2, the key of this server, is not in use there: another server"),
+        (SigningKey("a_1", b"j" * 32), "ed25519:a_1 is another key there: another server answers"),
+    ],
+)
+async def test_another_server_under_ones_own_name_is_found(
+    world: Outside, own: str, key: SigningKey, found: str
+) -> None:
+    world.ca_file.with_name("signing.key").write_text(key.to_text())
+    code, output, errors = await check(world, name=own)
+    assert code == ExitCode.UNREACHABLE
+    assert f"no  own key     {found}" in output
+    assert errors == f"Error: {own} cannot be talked with\n"
+
+
+async def test_a_key_that_is_only_published_as_old_is_not_in_use(world: Outside) -> None:
+    server = await world.server("127.0.0.1")
+    name = answering(server)
+    now = Clock().now_ms()
+    old = {KEY.key_id: (KEY.verify_key, now)}
+    server.answers["/_matrix/key/v2/server"] = publish(
+        ServerName(name), SigningKey("a_2", b"j" * 32), old, now + 3_600_000
+    )
+    world.ca_file.with_name("signing.key").write_text(KEY.to_text())
+    code, output, _ = await check(world, name=name)
+    assert code == ExitCode.UNREACHABLE
+    assert "or this one was not started again since its key was replaced" in output
+
+
+async def test_without_a_key_it_cannot_be_told_who_answers(world: Outside) -> None:
+    name = answering(await world.server("127.0.0.1"))
+    for text, found in ((None, "was never started"), ("nonsense", "holds no signing key")):
+        if text is not None:
+            world.ca_file.with_name("signing.key").write_text(text)
+        code, output, _ = await check(world, name=name)
+        assert code == ExitCode.UNREACHABLE
+        assert found in output
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"enabled": False}, "is switched off (federation.enabled)"),
+        ({"surfaces": ["client"]}, "no listener serves it (listeners[].surfaces)"),
+    ],
+)
+async def test_a_server_that_is_shut_says_so(world: Outside, own: str, options: dict[str, Any], found: str) -> None:
+    code, output, _ = await check(world, name=own, **options)
+    assert code == ExitCode.UNREACHABLE
+    assert output.splitlines()[0] == f"no  federation  {found}"

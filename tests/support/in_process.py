@@ -18,6 +18,7 @@ from oriz_matrix.app.database import open_dialect
 from oriz_matrix.app.serve import own_key, start, stop
 from oriz_matrix.base.clock import Clock
 from oriz_matrix.base.config.accounts import Argon2, Passwords, Registration
+from oriz_matrix.base.config.federation import Federation
 from oriz_matrix.base.config.limits import Limits, Rates
 from oriz_matrix.base.config.listeners import Listener, Surface
 from oriz_matrix.base.config.model import Config, Database, Engine
@@ -86,7 +87,7 @@ def signed(body: Mapping[str, Any], secret: str = SECRET) -> dict[str, Any]:
 
 
 def open_config(folder: Path, database_url: str | None) -> Config:
-    """Everything open, nothing limited, hashes cheap; on PostgreSQL where a URL is given."""
+    """Everything open, nothing limited, hashes cheap, no other servers; on PostgreSQL where a URL is given."""
     url = None if database_url is None else Secret(database_url)
     return Config(
         server_name=SERVER_NAME,
@@ -96,6 +97,7 @@ def open_config(folder: Path, database_url: str | None) -> Config:
         registration=Registration(enabled=True, without_verification=True, shared_secret=Secret(SECRET), guests=True),
         passwords=Passwords(argon2=Argon2(time_cost=1, memory_kib=8, parallelism=1)),
         limits=Limits(rates=Rates(enabled=False)),
+        federation=Federation(enabled=False),
     )
 
 

@@ -44,8 +44,8 @@ class Federation(Section, frozen=True, kw_only=True):
     """How this server talks with other servers. What is forbidden here is forbidden in both directions."""
 
     enabled: Annotated[
-        bool, Meta(description="Whether this server talks with others at all. Their part is not complete yet.")
-    ] = False
+        bool, Meta(description="Whether this server talks with others, so that its users share rooms with theirs.")
+    ] = True
     allowed_servers: Annotated[
         tuple[str, ...],
         Meta(
