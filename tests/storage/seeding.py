@@ -39,6 +39,7 @@ def seed(dialect: Dialect) -> None:
                 tx.committed()
         with session.transaction():
             _fill(session, dialect.schema_words["blob"])
+            _fill_devices(session, dialect.schema_words["blob"])
 
 
 def _life(number: int) -> Sequence[NewEvent]:
@@ -96,6 +97,15 @@ def _fill(session: Session, blob: str) -> None:
         "INSERT INTO notices (position, channel) SELECT position, 'seed 1' FROM event_status WHERE position % 4 = 0",
         """INSERT INTO jobs (queue, key, run_at, payload)
             SELECT 'seed', user_id, 9000000000000 + nid, CAST('{}' AS {blob}) FROM users""",
+        """INSERT INTO aliases (alias, room, creator, created_at)
+            SELECT '#' || u.user_id, r.nid, u.nid, 1 FROM users u JOIN rooms r ON r.nid = u.nid % 200 + 1""",
+    ):
+        session.run(sql.replace("{blob}", blob), {})
+
+
+def _fill_devices(session: Session, blob: str) -> None:
+    """Keys of devices and users, lists of devices, messages to devices."""
+    for sql in (
         "INSERT INTO device_keys (device, body) SELECT nid, CAST('{}' AS {blob}) FROM devices",
         """INSERT INTO one_time_keys (device, algorithm, key_id, upload, body)
             SELECT nid, 'seed', 'k', 1, CAST('{}' AS {blob}) FROM devices""",
@@ -113,7 +123,5 @@ def _fill(session: Session, blob: str) -> None:
             SELECT nid, nid, user_nid, CAST('{}' AS {blob}) FROM devices""",
         """INSERT INTO to_device_ids (sender, message_id, taken_at)
             SELECT user_id, '1', 9000000000000 + nid FROM users""",
-        """INSERT INTO aliases (alias, room, creator, created_at)
-            SELECT '#' || u.user_id, r.nid, u.nid, 1 FROM users u JOIN rooms r ON r.nid = u.nid % 200 + 1""",
     ):
         session.run(sql.replace("{blob}", blob), {})
