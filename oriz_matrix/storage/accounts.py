@@ -67,6 +67,21 @@ def create(tx: Transaction, account: NewAccount, now_ms: int) -> UserNid:
     return user
 
 
+def upgrade(tx: Transaction, user_id: UserId, password_hash: str | None) -> UserNid | None:
+    """Makes a guest a user with a password; None where there is no guest of this name any more."""
+    account = find(tx, user_id)
+    if account is None:
+        return None
+    sql = """
+        UPDATE accounts SET is_guest = FALSE, password_hash = :password_hash
+        WHERE user_nid = :user AND is_guest AND deactivated_at IS NULL
+    """
+    if tx.run(sql, user=account.user, password_hash=password_hash) == 0:
+        return None
+    notices.leave(tx, f"user {account.user}")
+    return account.user
+
+
 def is_taken(tx: Transaction, user_id: UserId) -> bool:
     """Whether an account has this name, in whatever case of letters; deactivated ones keep theirs."""
     sql = "SELECT 1 FROM accounts WHERE folded_id = :folded"

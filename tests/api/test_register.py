@@ -120,9 +120,45 @@ async def test_guests_have_a_device_and_little_else(server: Homeserver) -> None:
     assert made.body["device_id"] != "IGNORED"
     who = await server.ask("GET", "/v3/account/whoami", by=made.body["access_token"])
     assert who.body["is_guest"] is True
+    profile = await server.ask("GET", f"/v3/profile/{who.body['user_id']}")
+    assert profile.body["displayname"] == who.body["user_id"][1:].partition(":")[0]
     refused = await server.ask("GET", "/v3/capabilities", by=made.body["access_token"])
     assert (refused.status, refused.body["errcode"]) == (403, "M_GUEST_ACCESS_FORBIDDEN")
     assert (await server.ask("POST", "/v3/register?kind=admin", {})).status == 400
+
+
+async def test_a_guest_becomes_a_user_and_keeps_what_they_have(server: Homeserver) -> None:
+    guest = (await server.ask("POST", "/v3/register?kind=guest", {})).body
+    wish = {"username": guest["user_id"][1:].partition(":")[0], "password": "a good password"}
+    first = await register(server, **wish, guest_access_token=guest["access_token"])
+    assert first.status == 401
+    made = await register(server, auth={**DUMMY, "session": first.body["session"]})
+    assert (made.status, made.body["user_id"]) == (200, guest["user_id"])
+    for token in (guest["access_token"], made.body["access_token"]):
+        who = await server.ask("GET", "/v3/account/whoami", by=token)
+        assert (who.body["user_id"], who.body.get("is_guest", False)) == (guest["user_id"], False)
+    login = {"type": "m.login.password", "user": wish["username"], "password": wish["password"]}
+    assert (await server.ask("POST", "/v3/login", login)).status == 200
+    again = await register(server, **wish, auth=DUMMY, guest_access_token=guest["access_token"])
+    assert (again.status, again.body["errcode"]) == (403, "M_FORBIDDEN")
+
+
+async def test_nobody_takes_an_account_with_a_token_that_is_not_its_guests(server: Homeserver) -> None:
+    guest, other = [(await server.ask("POST", "/v3/register?kind=guest", {})).body for _ in range(2)]
+    alice = await server.person("alice")
+    name = guest["user_id"][1:].partition(":")[0]
+    for username, token in (
+        (name, other["access_token"]),
+        (name, "nonsense"),
+        ("alice", alice.token),
+        ("somebody", guest["access_token"]),
+    ):
+        wish = {"username": username, "password": "a good password", "guest_access_token": token}
+        answer = await register(server, **wish, auth=DUMMY)
+        assert (answer.status, answer.body["errcode"]) == (403, "M_FORBIDDEN")
+        assert "guest_access_token" in answer.body["error"]
+    nameless = await register(server, password="a good password", auth=DUMMY, guest_access_token=guest["access_token"])
+    assert (nameless.status, nameless.body["errcode"]) == (400, "M_MISSING_PARAM")
 
 
 async def test_where_registration_is_closed_only_the_secret_opens(config: Config) -> None:

@@ -87,7 +87,7 @@ async def test_trap_41_a_redaction_acts_in_its_own_room_only(home: Home) -> None
     said = await alice.say(room, "mine")
     own = await bob.create_room()
     for attempt in (bob.redact(own, said), bob.send(own, "m.room.redaction", {"redacts": said})):
-        with refused(404, "M_NOT_FOUND"):
+        with refused(400, "M_INVALID_PARAM", "redacts"):
             await attempt
     assert (await bob.event(room, said))["content"]["body"] == "mine"
 

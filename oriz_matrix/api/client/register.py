@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from oriz_matrix.services.accounts.credentials import Credentials
-from oriz_matrix.services.accounts.register import Wish
+from oriz_matrix.services.accounts.register import Secrets, Wish
 from oriz_matrix.web import endpoint
 from oriz_matrix.web.calls import Call
 from oriz_matrix.web.endpoint import CLIENT_R0_V3, Auth
@@ -22,6 +22,7 @@ class RegisterBody(Wish, frozen=True, kw_only=True):
     """The body of POST /register."""
 
     password: str | None = None
+    guest_access_token: str | None = None
     auth: dict[str, Any] | None = None
 
     def wish(self) -> Wish:
@@ -34,4 +35,5 @@ async def register(call: Call, query: RegisterQuery, body: RegisterBody) -> Cred
     """POST /register."""
     if query.kind == "guest":
         return await call.services.register.guest(body.initial_device_display_name, call.ip)
-    return await call.services.register.user(body.wish(), body.password, body.auth, call.ip)
+    secrets = Secrets(body.password, body.guest_access_token)
+    return await call.services.register.user(body.wish(), secrets, body.auth, call.ip)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from oriz_matrix.base.clock import Clock
-from oriz_matrix.protocol.errors import UserInUse
+from oriz_matrix.protocol.errors import Forbidden, UnknownToken, UserInUse
 from oriz_matrix.protocol.identifiers import UserId
 from oriz_matrix.protocol.profile_fields import DISPLAYNAME
 from oriz_matrix.services.accounts import interactive
@@ -16,16 +16,21 @@ from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.errors import Duplicate
 from oriz_matrix.storage.sessions import NewSession
 from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.types import UserNid
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewUser:
-    """An account to be made. Without `device` it gets no session; `proof` is used up with it."""
+    """An account to be made, or that of a guest who becomes a user.
+
+    Without `device` it gets no session; `proof` is used up with it.
+    """
 
     account: NewAccount
     display_name: str | None = None
     device: DeviceRequest | None = None
     proof: Proof | None = None
+    was_guest: bool = False
 
 
 class Creation:
@@ -41,23 +46,43 @@ class Creation:
         if await self._db.read(accounts.is_taken, user_id):
             raise UserInUse
 
+    async def require_guest(self, user_id: UserId, access_token: str) -> None:
+        """Raises Forbidden unless the token is that of a guest of this name."""
+        try:
+            requester = await self._sessions.requester(access_token, self._clock.now_ms())
+        except UnknownToken:
+            requester = None
+        if requester is None or not requester.is_guest or requester.user_id != user_id:
+            raise Forbidden("guest_access_token: not that of the guest whose name is asked for")
+
     async def create(self, new: NewUser) -> Credentials:
         """Makes an account; raises UserInUse, and Forbidden for a proof that was used already."""
         opened = None if new.device is None else self._sessions.opening(new.device)
         stored = None if opened is None else opened.stored
         try:
-            await self._db.write(store, new, stored, self._clock.now_ms())
+            user = await self._db.write(store, new, stored, self._clock.now_ms())
         except Duplicate:
             raise UserInUse from None
+        self._sessions.forget(user)
         return Credentials.of(new.account.user_id, opened)
 
 
-def store(tx: Transaction, new: NewUser, session: NewSession | None, now_ms: int) -> None:
+def store(tx: Transaction, new: NewUser, session: NewSession | None, now_ms: int) -> UserNid:
     """Everything that an account consists of. Raises Duplicate when the name is taken."""
     if new.proof is not None:
         interactive.use_up(tx, new.proof, now_ms)
-    user = accounts.create(tx, new.account, now_ms)
+    user = _account(tx, new, now_ms)
     if new.display_name:
         profiles.put(tx, user, DISPLAYNAME, new.display_name)
     if session is not None:
         sessions.create(tx, user, session)
+    return user
+
+
+def _account(tx: Transaction, new: NewUser, now_ms: int) -> UserNid:
+    if not new.was_guest:
+        return accounts.create(tx, new.account, now_ms)
+    user = accounts.upgrade(tx, new.account.user_id, new.account.password_hash)
+    if user is None:
+        raise Duplicate(f"the account {new.account.user_id} is no guest's")
+    return user

@@ -1,5 +1,7 @@
 """Registration by users and guests themselves. Client-server API, "Account registration", "Guest access"."""
 
+from typing import NamedTuple
+
 import msgspec
 
 from oriz_matrix.base.config import accounts as config
@@ -33,6 +35,13 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return DeviceRequest(device_id=device_id, display_name=self.initial_device_display_name, ip=ip)
 
 
+class Secrets(NamedTuple):
+    """What proves something: the password to be set, and the token of the guest who becomes a user."""
+
+    password: str | None = None
+    guest_access_token: str | None = None
+
+
 class Register:
     """Registers users and guests where the configuration lets them."""
 
@@ -52,16 +61,17 @@ class Register:
         self._settings = settings
         self._server_name = server_name
 
-    async def user(self, wish: Wish, password: str | None, auth: AuthData | None, ip: str) -> Credentials:
-        """Registers a user after user-interactive authentication.
+    async def user(self, wish: Wish, secrets: Secrets, auth: AuthData | None, ip: str) -> Credentials:
+        """Registers a user after user-interactive authentication, or makes a guest a user.
 
         What is wrong with the wish is told before that. Raises Forbidden, InvalidUsername, UserInUse, WeakPassword,
         AuthenticationRequired.
         """
+        password = secrets.password
         if not (self._settings.enabled and self._settings.without_verification):
             raise Forbidden("This server lets nobody register")
-        await self._check(wish, password, ip)
-        proof = await self._interactive.prove(PURPOSE, FLOWS, await self._request(wish, password, auth), auth)
+        await self._check(wish, secrets, ip)
+        proof = await self._interactive.prove(PURPOSE, FLOWS, await self._request(wish, secrets, auth), auth)
         sealed: str | None = proof.request.sealed.get("password_hash")
         password_hash = sealed if password is None else await self._passwords.hash(password)
         if password_hash is None:
@@ -75,24 +85,32 @@ class Register:
             raise Forbidden("This server has no guests")
         device = DeviceRequest(display_name=display_name, ip=ip)
         for _ in range(ATTEMPTS):
-            account = NewAccount(self._user_id(self._ids.localpart()), is_guest=True)
+            user_id = self._user_id(self._ids.localpart())
+            account = NewAccount(user_id, is_guest=True)
+            new = NewUser(account=account, display_name=localpart_of(user_id), device=device)
             try:
-                return await self._creation.create(NewUser(account=account, device=device))
+                return await self._creation.create(new)
             except UserInUse:
                 continue
         raise UserInUse
 
-    async def _check(self, wish: Wish, password: str | None, ip: str) -> None:
-        if wish.username is not None:
+    async def _check(self, wish: Wish, secrets: Secrets, ip: str) -> None:
+        if secrets.guest_access_token is not None:
+            if wish.username is None:
+                raise MissingParam("username is missing: that of the guest")
+            await self._creation.require_guest(self._user_id(wish.username), secrets.guest_access_token)
+        elif wish.username is not None:
             await self._creation.require_free(self._user_id(wish.username))
-        if password is not None:
-            self._passwords.check(password)
+        if secrets.password is not None:
+            self._passwords.check(secrets.password)
         wish.device(ip)
 
-    async def _request(self, wish: Wish, password: str | None, auth: AuthData | None) -> Request:
+    async def _request(self, wish: Wish, secrets: Secrets, auth: AuthData | None) -> Request:
         """What the session remembers: the password's hash too where the client may not send the password again."""
+        password = secrets.password
         sealed = {"password_hash": await self._passwords.hash(password)} if password and not auth else {}
-        return Request(msgspec.to_builtins(wish), sealed)
+        guest = {"was_guest": True} if secrets.guest_access_token is not None else {}
+        return Request({**msgspec.to_builtins(wish), **guest}, sealed)
 
     async def _create(self, wish: Wish, password_hash: str, proof: Proof, ip: str) -> Credentials:
         device = None if wish.inhibit_login else wish.device(ip)
@@ -103,6 +121,7 @@ class Register:
                 display_name=localpart_of(user_id),
                 device=device,
                 proof=proof,
+                was_guest=bool(proof.request.parameters.get("was_guest")),
             )
             try:
                 return await self._creation.create(new)

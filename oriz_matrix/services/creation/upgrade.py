@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from oriz_matrix.protocol.authorization import may_send
-from oriz_matrix.protocol.errors import Forbidden, UnsupportedRoomVersion
+from oriz_matrix.protocol.errors import Forbidden, NotFound, UnsupportedRoomVersion
 from oriz_matrix.protocol.event_contents import CREATE, POWER_LEVELS, Create, member_key, membership
 from oriz_matrix.protocol.events import Event, StateKey
 from oriz_matrix.protocol.identifiers import EventId, RoomAlias, RoomId, UserId, parse_user_id
@@ -92,7 +92,7 @@ class Upgrade:
     async def room(self, requester: Requester, room_id: RoomId, request: UpgradeRoom) -> RoomId:
         """Makes the new room, which takes over the old one's aliases, and then closes the old one; the new one's id.
 
-        Raises Forbidden for who may not close the old room, UnsupportedRoomVersion, and InvalidParam.
+        Raises Forbidden for who may not close the old room, NotFound, UnsupportedRoomVersion, and InvalidParam.
         """
         refuse_suspended(requester)
         plan = _plan(requester.user_id, request)
@@ -130,7 +130,7 @@ def _plan(user_id: UserId, request: UpgradeRoom) -> _Plan:
 def _old(tx: Transaction, requester: Requester, room_id: RoomId) -> _Old:
     name = rooms.find(tx, room_id)
     if name is None:
-        raise Forbidden("You are not in this room, or it does not exist")
+        raise NotFound("This server does not know the room")
     room = rooms.get(tx, [name.nid])[name.nid]
     own = member_key(requester.user_id)
     state = access.current(tx, room, [CREATE, POWER_LEVELS, CANONICAL_ALIAS, own, *COPIED])

@@ -47,7 +47,7 @@ class Read:
         self._clock = clock
 
     async def event(self, requester: Requester, room_id: RoomId, event_id: EventId) -> msgspec.Raw:
-        """One event. Raises NotFound also where the reader may not see it."""
+        """One event. Raises NotFound also where the reader may not see it, or not look into the room at all."""
         shown = await self._db.read(_event, requester, room_id, event_id)
         (await self._ignored.now(requester.user)).check(shown.entry)
         return self._fragment(shown)
@@ -86,7 +86,10 @@ def _reader(requester: Requester) -> Reader:
 
 
 def _event(tx: Transaction, requester: Requester, room_id: RoomId, event_id: EventId) -> Shown:
-    view = access.view(tx, requester.user, room_id)
+    try:
+        view = access.view(tx, requester.user, room_id)
+    except Forbidden:
+        raise NotFound("There is no such event, or you may not see it") from None
     entry = access.entry(tx, view, access.sight(tx, requester.user, view.room), event_id)
     return show(tx, [entry], _reader(requester))[0]
 

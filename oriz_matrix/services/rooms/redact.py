@@ -7,7 +7,7 @@ accepted redaction takes away is decided when it is applied. A redaction acts in
 from collections.abc import Mapping
 
 from oriz_matrix.protocol.authorization import power_levels
-from oriz_matrix.protocol.errors import Forbidden, NotFound
+from oriz_matrix.protocol.errors import Forbidden, InvalidParam
 from oriz_matrix.protocol.events import Event, StateKey
 from oriz_matrix.protocol.identifiers import EventId, UserId
 from oriz_matrix.storage import events, timeline
@@ -25,7 +25,7 @@ def target(
     nid = events.find(tx, [event_id]).get(event_id)
     entry = timeline.status(tx, nid) if nid is not None else None
     if nid is None or entry is None or entry.room != room.nid:
-        raise NotFound("redacts: there is no such event in this room")
+        raise InvalidParam("redacts: there is no such event in this room")
     event = events.load(tx, [nid])[nid]
     levels = power_levels(state)
     if event.sender != user_id and levels.user(user_id) < levels.redact:

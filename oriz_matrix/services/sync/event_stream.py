@@ -5,13 +5,12 @@ too who only look into the room. Source: client-server API, data/api/client-serv
 """
 
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
 
 from oriz_matrix.base.clock import Clock
-from oriz_matrix.protocol.errors import Forbidden, GuestAccessForbidden, NotFound
+from oriz_matrix.protocol.errors import GuestAccessForbidden, NotFound
 from oriz_matrix.protocol.filters import EVERYTHING, EventFilter, Filter, RoomEventFilter, RoomFilter
 from oriz_matrix.protocol.identifiers import EventId, RoomId
 from oriz_matrix.protocol.tokens import PageToken, SyncToken
@@ -102,10 +101,9 @@ class EventStream:
     async def event(self, requester: Requester, event_id: EventId) -> msgspec.Raw:
         """One event, whichever room it is in. Raises NotFound also for what the reader may not see."""
         room_id = await self._db.read(_room_of, event_id)
-        if room_id is not None:
-            with suppress(Forbidden):
-                return await self._read.event(requester, room_id, event_id)
-        raise NotFound("There is no such event")
+        if room_id is None:
+            raise NotFound("There is no such event, or you may not see it")
+        return await self._read.event(requester, room_id, event_id)
 
     async def _news(self, requester: Requester, room_id: RoomId | None, since: Position, upto: Position) -> _News:
         stays = await self._db.read(membership.of_user, requester.user, upto)

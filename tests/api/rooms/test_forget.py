@@ -27,13 +27,14 @@ async def test_a_forgotten_room_is_hidden(either_home: Home) -> None:
         bob.messages(room),
         bob.whole_state(room),
         bob.members(room),
-        bob.event(room, said),
         bob.context(room, said),
         bob.at_time(room, 0, "f"),
         bob.state(room, "m.room.create"),
     ):
         with refused(403, "M_FORBIDDEN"):
             await attempt
+    with refused(404, "M_NOT_FOUND"):
+        await bob.event(room, said)
 
 
 async def test_a_device_that_knows_the_room_still_hears_of_its_end(home: Home) -> None:

@@ -137,7 +137,7 @@ async def test_one_event(home: Home) -> None:
     with refused(400, "M_INVALID_PARAM", "event_id"):
         await alice.event(room, "unknown")
     for outsider in (bob, carol):
-        with refused(403, "M_FORBIDDEN"):
+        with refused(404, "M_NOT_FOUND"):
             await outsider.event(room, said)
 
 

@@ -175,7 +175,7 @@ async def test_who_may_not(home: Home) -> None:
     for user in (bob, carol):
         with refused(403, "M_FORBIDDEN"):
             await user.upgrade(old, "12")
-    with refused(403, "M_FORBIDDEN"):
+    with refused(404, "M_NOT_FOUND"):
         await alice.upgrade("!unknown:example.org", "12")
     await alice.leave(old)
     with refused(403, "M_FORBIDDEN"):
