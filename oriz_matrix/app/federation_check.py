@@ -41,8 +41,8 @@ class Report(msgspec.Struct, frozen=True):
 class Own(NamedTuple):
     """What is known of one's own server.
 
-    shut: why its configuration lets nobody talk with it; None where it does. key: that it signs with, or why it cannot be
-    read. guard: which addresses others reach.
+    shut: why its configuration lets nobody talk with it; None where it does. key: that it signs with, or why that
+    cannot be read. guard: which addresses others reach.
     """
 
     shut: str | None
