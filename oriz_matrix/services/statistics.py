@@ -12,11 +12,12 @@ import msgspec
 
 from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import EventId, RoomAlias, RoomId, UserId, domain_of
-from oriz_matrix.storage import aliases, events, rooms, statistics
+from oriz_matrix.storage import aliases, arrivals, events, rooms, statistics
 from oriz_matrix.storage.statistics import Figures
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import RoomNid, TableSize
 
+MOST_REFUSED = 20
 SUMMARIZED = (
     "m.room.canonical_alias",
     "m.room.create",
@@ -75,11 +76,20 @@ class Extremity(msgspec.Struct, frozen=True):
     depth: int
 
 
+class RefusedEvent(msgspec.Struct, frozen=True):
+    """An event that is shown to nobody: rejected or soft-failed, and why, where that is known."""
+
+    event_id: EventId
+    fate: str
+    reason: str | None
+
+
 class RoomReport(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of a room at a glance.
 
     state: current state events by type. memberships: users by membership. servers: joined users by server.
-    extremities: the ends of the event graph. rows: what the room has in each table.
+    extremities: the ends of the event graph. refused: events of other servers that are shown to nobody, the newest
+    first. rows: what the room has in each table.
     """
 
     room: RoomLine
@@ -97,6 +107,7 @@ class RoomReport(msgspec.Struct, frozen=True, kw_only=True):
     memberships: dict[str, int]
     servers: dict[str, int]
     extremities: list[Extremity]
+    refused: list[RefusedEvent]
     rows: dict[str, int]
     event_bytes: int
 
@@ -179,6 +190,10 @@ def _report(tx: Transaction, nid: RoomNid) -> RoomReport:
         memberships=_counted(membership for membership, _ in members),
         servers=_counted(joined),
         extremities=[Extremity(*each) for each in rooms.get(tx, [nid])[nid].extremities],
+        refused=[
+            RefusedEvent(one.event_id, "rejected" if one.rejected else "soft-failed", one.reason)
+            for one in arrivals.refused(tx, nid, MOST_REFUSED)
+        ],
         rows={table: rows.get(nid, 0) for table, rows in statistics.rows_of_rooms(tx, [nid]).items()},
         event_bytes=statistics.event_bytes(tx, [nid]).get(nid, 0),
     )

@@ -59,6 +59,26 @@ def find(tx: Transaction, event_ids: Collection[EventId]) -> dict[EventId, Store
     return found
 
 
+class Refused(NamedTuple):
+    """An event that is shown to nobody: `rejected` for good, or else soft-failed; and why."""
+
+    event_id: EventId
+    received_at: Position
+    rejected: bool
+    reason: str | None
+
+
+def refused(tx: Transaction, room: RoomNid, limit: int) -> list[Refused]:
+    """The events of a room that are shown to nobody, the newest first."""
+    sql = """
+        SELECT e.event_id, s.event, s.rejected IS NOT NULL, COALESCE(s.rejected, s.why)
+        FROM event_status s JOIN events e ON e.nid = s.event
+        WHERE s.room = :room AND (s.rejected IS NOT NULL OR s.soft_failed) ORDER BY s.event DESC LIMIT :limit
+    """
+    rows = tx.rows(sql, room=room, limit=limit)
+    return [Refused(event_id, nid, bool(rejected), reason) for event_id, nid, rejected, reason in rows]
+
+
 def keep(tx: Transaction, room: RoomNid, new: Sequence[Event], rejected: Mapping[EventId, str]) -> None:
     """Stores events as outliers, each after those that authorize it; those that are stored already stay as they are."""
     known = events.find(tx, [event.event_id for event in new])
@@ -96,11 +116,18 @@ def keep(tx: Transaction, room: RoomNid, new: Sequence[Event], rejected: Mapping
 
 
 def branch_off(
-    tx: Transaction, room: RoomNid, event: Event, before: StateAt | Fork, *, rejected: str | None, soft_failed: bool
+    tx: Transaction,
+    room: RoomNid,
+    event: Event,
+    before: StateAt | Fork,
+    *,
+    rejected: str | None = None,
+    soft_failed: str | None = None,
 ) -> Stored:
     """Writes down the states before and after an event that is kept, on a side branch where it must be.
 
-    One that was rejected or soft-failed gets its place with it; another is to be appended (`append.arrive`) next.
+    rejected, soft_failed: why, where it was; then it gets its place with it. Another is to be appended next
+    (`append.arrive`).
     """
     number = events.find(tx, [event.event_id])[event.event_id]
     key = interning.state_key(tx, event.key) if event.is_state else None
@@ -115,10 +142,11 @@ def branch_off(
         put = room_state.Changes(before.branch)
         put.put(key, number, position, replaces=True)
         put.write(tx)
-    place = position if soft_failed or rejected is not None else None
+    place = None if soft_failed is None and rejected is None else position
     sql = """
         UPDATE event_status SET position = :position, back = :back,
-            branch = :branch, state_at = :state_at, rejected = :rejected, soft_failed = :soft_failed
+            branch = :branch, state_at = :state_at, rejected = :rejected, soft_failed = :soft_failed,
+            why = :why
         WHERE event = :event
     """
     tx.run(
@@ -129,9 +157,10 @@ def branch_off(
         branch=before.branch,
         state_at=before.position,
         rejected=rejected,
-        soft_failed=soft_failed,
+        soft_failed=soft_failed is not None,
+        why=soft_failed,
     )
-    return Stored(number, room, position, before, event.is_state, rejected, soft_failed)
+    return Stored(number, room, position, before, event.is_state, rejected, soft_failed is not None)
 
 
 def lend(tx: Transaction, room: RoomNid, event: EventId, after: Fork) -> None:

@@ -102,6 +102,12 @@ def _report_text(report: RoomReport) -> str:
         table(("SERVER", "JOINED"), list(report.servers.items())),
         table(("STATE", "EVENTS"), list(report.state.items())),
         table(("END OF THE EVENT GRAPH", "DEPTH"), [(end.event_id, end.depth) for end in report.extremities]),
+        *([_refused_text(report)] if report.refused else []),
         table(("TABLE", "ROWS"), [(name, rows) for name, rows in report.rows.items() if rows]),
     ]
     return "\n\n".join(parts)
+
+
+def _refused_text(report: RoomReport) -> str:
+    """Events of other servers that nobody is shown."""
+    return table(("REFUSED EVENT", "FATE", "WHY"), [(one.event_id, one.fate, one.reason) for one in report.refused])

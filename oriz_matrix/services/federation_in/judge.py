@@ -38,12 +38,12 @@ class Judged(NamedTuple):
     """An event's fate, and the state before it; `hole`: those of its previous events that are in no timeline.
 
     behind: ends of the room's graph that lie behind what is hidden before the event, and are ends no longer after it.
-    policy: the policy server in use, which is still to be heard.
+    rejected, soft_failed: why, where it was. policy: the policy server in use, which is still to be heard.
     """
 
     before: StateAt | Fork
     rejected: str | None
-    soft_failed: bool
+    soft_failed: str | None
     behind: list[EventId]
     hole: list[EventId]
     policy: PolicyServer | None = None
@@ -159,9 +159,9 @@ def judge(tx: Transaction, name: RoomName, event: Event) -> Missing | Judged:
         check_by(event, cited, _with_create(tx, event, bodies), rejected)
         _check_before(event, _state(tx, before, [CREATE, *keys]))
     except Forbidden as error:
-        return Judged(before, error.message, soft_failed=False, behind=behind, hole=hole)
+        return Judged(before, error.message, None, behind, hole)
     now = _state(tx, room.current, [CREATE, POLICY, *keys])
-    return Judged(before, None, not _is_allowed_now(event, now), behind, hole, policy.in_use(tx, room, now))
+    return Judged(before, None, _refusal(event, now), behind, hole, policy.in_use(tx, room, now))
 
 
 def _check_before(event: Event, state: Mapping[StateKey, Event]) -> None:
@@ -199,7 +199,7 @@ def _behind(tx: Transaction, room: Room, previous: Mapping[EventId, Stored]) -> 
 class Outcome(NamedTuple):
     """What a kept event changes when it becomes an end of its room; `replaces` stood under its key before it.
 
-    redacts, early: as in `Simple`. allowed: whether the current state still lets it.
+    redacts, early: as in `Simple`. refusal: why the current state does not let it, if it does not.
     """
 
     room: Room
@@ -208,7 +208,7 @@ class Outcome(NamedTuple):
     state: Mapping[StateKey, Event]
     redacts: EventNid | None
     early: list[tuple[EventId, EventNid]]
-    allowed: bool
+    refusal: str | None
 
 
 def outcome(
@@ -237,16 +237,17 @@ def outcome(
         state=state,
         redacts=redacted_by(tx, name, state, event),
         early=early(tx, [event], state),
-        allowed=_is_allowed_now(event, state),
+        refusal=_refusal(event, state),
     )
 
 
-def _is_allowed_now(event: Event, state: Mapping[StateKey, Event]) -> bool:
+def _refusal(event: Event, state: Mapping[StateKey, Event]) -> str | None:
+    """Why a state does not allow an event; None where it does."""
     try:
         check_with_state(event, state)
-    except Forbidden:
-        return False
-    return True
+    except Forbidden as error:
+        return error.message
+    return None
 
 
 def _against(tx: Transaction, current: StateAt, first: StateAt, resolved: Side) -> Side:

@@ -67,17 +67,23 @@ class Settle:
         if judged is None:
             return None
         event, judged = await self._recommended(event, judged)
-        if judged.rejected is not None or judged.soft_failed:
+        if judged.rejected is not None or judged.soft_failed is not None:
             await self._db.write(_set_aside, name, event, judged)
-            log.info("an event is set aside", event_id=event.event_id, room=event.room_id, rejected=judged.rejected)
+            log.info(
+                "an event is set aside",
+                event_id=event.event_id,
+                room=event.room_id,
+                reason=judged.rejected or judged.soft_failed,
+            )
             return judged
         kept = await self._db.write(_keep, name, event, judged)
         for _ in range(RACES):
             async with self._append.turn(name.room_id):
                 found = await self._db.read(judge.outcome, name, event, kept, judged.behind, self._here)
-                if not found.allowed:
-                    await self._db.write(_set_aside, name, event, judged._replace(soft_failed=True))
-                    return judged._replace(soft_failed=True)
+                if found.refusal is not None:
+                    judged = judged._replace(soft_failed=found.refusal)
+                    await self._db.write(_set_aside, name, event, judged)
+                    return judged
                 if await self._arrive(name, event, source, judged, kept, found):
                     return judged
         raise Unavailable("The room changes too fast, try again")
@@ -101,12 +107,12 @@ class Settle:
 
     async def _recommended(self, event: Event, judged: Judged) -> tuple[Event, Judged]:
         """The event signed by the room's policy server; what that does not recommend is soft-failed."""
-        if judged.policy is None or judged.rejected is not None or judged.soft_failed:
+        if judged.policy is None or judged.rejected is not None or judged.soft_failed is not None:
             return event, judged
         try:
             return await self._policy.signed(event, judged.policy), judged
-        except MatrixError:
-            return event, judged._replace(soft_failed=True)
+        except MatrixError as error:
+            return event, judged._replace(soft_failed=f"policy server: {error.message}")
 
     async def _settle_before(self, name: RoomName, event: Event, source: Source) -> None:
         """Fetches and settles events between what is known and this event; what fails is passed over."""
@@ -167,7 +173,7 @@ def _is_past(tx: Transaction, event: Event) -> bool:
 
 def _keep(tx: Transaction, name: RoomName, event: Event, judged: Judged) -> Stored:
     arrivals.keep(tx, name.nid, [event], {})
-    return arrivals.branch_off(tx, name.nid, event, judged.before, rejected=None, soft_failed=False)
+    return arrivals.branch_off(tx, name.nid, event, judged.before)
 
 
 def _set_aside(tx: Transaction, name: RoomName, event: Event, judged: Judged) -> None:
@@ -199,5 +205,5 @@ def require_accepted(judged: Judged | None) -> None:
     """Raises Forbidden for an event that was not accepted, as whoever hands it over must hear."""
     if judged is not None and judged.rejected is not None:
         raise Forbidden(judged.rejected)
-    if judged is not None and judged.soft_failed:
+    if judged is not None and judged.soft_failed is not None:
         raise Forbidden("The room's present state, or its policy server, does not allow this event")

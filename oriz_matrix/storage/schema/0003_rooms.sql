@@ -44,7 +44,8 @@ CREATE TABLE event_status (
     branch BIGINT,                   -- the state before it is (branch, state_at)
     state_at BIGINT,
     rejected TEXT,                   -- why, when it was
-    soft_failed BOOLEAN NOT NULL DEFAULT FALSE,
+    soft_failed BOOLEAN NOT NULL DEFAULT FALSE, -- shown to nobody
+    why TEXT,                        -- why, where that is not plain
     redacted_by BIGINT,
     notifies BOOLEAN NOT NULL DEFAULT FALSE, -- by the default rules
     unread BIGINT NOT NULL DEFAULT 0, -- the main timeline's count just after it
@@ -55,6 +56,7 @@ CREATE TABLE event_status (
 
 CREATE UNIQUE INDEX timeline ON event_status (room, position, back);
 CREATE INDEX timeline_of_arrivals ON event_status (position) WHERE position <> event;
+CREATE INDEX timeline_refused ON event_status (room, event) WHERE rejected IS NOT NULL OR soft_failed;
 CREATE INDEX timeline_fetched ON event_status (room, state_key) WHERE back < 0;
 CREATE INDEX timeline_by_sender ON event_status (room, sender, position);
 CREATE INDEX timeline_by_time ON event_status (room, ts);

@@ -111,9 +111,9 @@ class Neighbour:
         def write(tx: Transaction) -> str:
             room = _room(tx, event.room_id)
             arrivals.keep(tx, room.nid, [event], {})
-            arrivals.branch_off(
-                tx, room.nid, event, Fork(room.current, {}), rejected=rejected, soft_failed=rejected is None
-            )
+            soft_failed = "not now" if rejected is None else None
+            before = Fork(room.current, {})
+            arrivals.branch_off(tx, room.nid, event, before, rejected=rejected, soft_failed=soft_failed)
             return event.event_id
 
         return await self.db.write(write)

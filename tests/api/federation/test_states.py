@@ -118,7 +118,7 @@ async def test_the_state_on_one_side_of_a_fork_knows_nothing_of_the_other(neighb
             stood = next(iter(known.values())).after
             assert stood is not None
             before = stood if each is after else Fork(stood, dict.fromkeys(topic.values()))
-            stored = arrivals.branch_off(tx, name.nid, each, before, rejected=None, soft_failed=False)
+            stored = arrivals.branch_off(tx, name.nid, each, before)
             assert stored.before is not None
             append.arrive(tx, name.nid, now, NewEvent(each, goes_out=False), Arrival(stored.number, stored.before))
 
