@@ -23,6 +23,7 @@ from oriz_matrix.services.membership.handshakes import Handshakes
 from oriz_matrix.services.membership.invited import Invited
 from oriz_matrix.services.membership.remote import Entering, Incoming, Remote
 from oriz_matrix.services.membership.resident import Resident
+from oriz_matrix.services.membership.third_party import ThirdPartyInvites
 from oriz_matrix.services.outgoing import Outgoing
 from oriz_matrix.services.policy_servers import PolicyServers
 from oriz_matrix.services.rooms.aliases import Aliases
@@ -61,6 +62,7 @@ class Between(NamedTuple):
     resident: Resident
     invited: Invited
     elsewhere: Elsewhere
+    third_party_invites: ThirdPartyInvites
     senders: Senders | None
 
 
@@ -78,12 +80,15 @@ def between(below: Below) -> Between:
     taking = Taking(verify, receive, Retracted(database, verify, below.changes), entering, edus)
     handshakes = Handshakes(federation, here, below.prepare.key, clock)
     remote = Remote(database, below.append, below.prepare, handshakes, Incoming(verify, missing, receive, entering))
+    makes = Makes(below.prepare, below.policy)
+    elsewhere = Elsewhere(database, below.aliases, makes, remote, handshakes, receive)
     return Between(
         receive=receive,
         backfill=Backfill(database, federation, verify, missing),
         transactions=Transactions(database, taking, Told(below.changes, below.jobs, below.typing_notices), clock),
         resident=Resident(database, below.prepare, verify, receive),
         invited=Invited(database, verify, remote, below.prepare),
-        elsewhere=Elsewhere(database, below.aliases, Makes(below.prepare, below.policy), remote, handshakes, receive),
+        elsewhere=elsewhere,
+        third_party_invites=ThirdPartyInvites(database, below.append, elsewhere, handshakes, below.jobs),
         senders=Senders(database, federation, below.outgoing, clock, owner, here) if federation else None,
     )

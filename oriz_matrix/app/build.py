@@ -261,6 +261,7 @@ def _services(
         space_walks=SpaceWalks(database, summaries, ids, clock),
         summaries=summaries,
         sync=Sync(database, changes, sessions, core.ignored, clock),
+        third_party_invites=shared.third_party_invites,
         times=Times(database, core.queries, history),
         to_device=ToDevice(database, changes, core.outgoing, clock, ids, server_name),
         transactions=shared.transactions,

@@ -22,6 +22,7 @@ from oriz_matrix.services.filters import Filters
 from oriz_matrix.services.membership.change import Membership
 from oriz_matrix.services.membership.invited import Invited
 from oriz_matrix.services.membership.resident import Resident
+from oriz_matrix.services.membership.third_party import ThirdPartyInvites
 from oriz_matrix.services.profiles import Profiles
 from oriz_matrix.services.push_rules import PushRules
 from oriz_matrix.services.receipts import Receipts
@@ -75,6 +76,7 @@ class Services:
     space_walks: SpaceWalks
     summaries: Summaries
     sync: Sync
+    third_party_invites: ThirdPartyInvites
     times: Times
     to_device: ToDevice
     transactions: Transactions

@@ -93,6 +93,7 @@ def set_stage(url: str) -> Stage:
         "password": PASSWORD,
         "type": "m.login.password",
         "typing": True,
+        "mxid": mallory.user_id,
         "user_id": mallory.user_id,
         "room_id": room,
     }

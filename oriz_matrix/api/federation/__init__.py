@@ -9,10 +9,24 @@ from oriz_matrix.api.federation import (
     openid,
     public_rooms,
     queries,
+    third_party_invites,
     times,
     transactions,
     version,
 )
 
-MODULES = (devices, hierarchy, history, keys, membership, openid, public_rooms, queries, times, transactions, version)
+MODULES = (
+    devices,
+    hierarchy,
+    history,
+    keys,
+    membership,
+    openid,
+    public_rooms,
+    queries,
+    third_party_invites,
+    times,
+    transactions,
+    version,
+)
 """Whose endpoints `web.endpoint.declared` collects, where this server talks with others."""

@@ -11,7 +11,15 @@ from typing import Any
 import msgspec
 import structlog
 
-from oriz_matrix.protocol.errors import BadGateway, BadJson, Forbidden, LimitExceeded, MatrixError, NotFound, Unavailable
+from oriz_matrix.protocol.errors import (
+    BadGateway,
+    BadJson,
+    Forbidden,
+    LimitExceeded,
+    MatrixError,
+    NotFound,
+    Unavailable,
+)
 from oriz_matrix.protocol.event_contents import MEMBER
 from oriz_matrix.protocol.identifiers import RoomId, ServerName, UserId, domain_of, parse_room_id, parse_user_id
 from oriz_matrix.services.jobs import Jobs
@@ -64,20 +72,20 @@ class Redeemed(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-def redeemed(room_id: object, sender: object, user_id: object, invite: Mapping[str, Any]) -> Redeemed:
-    """What somebody else has said, if it has the right form. Raises BadJson, and InvalidParam."""
+def redeemed(room_id: object, sender: object, user_id: object, invite: Mapping[str, Any], field: str) -> Redeemed:
+    """What somebody else has said in this field, if it has the right form. Raises BadJson, and InvalidParam."""
     signed, name = invite.get("signed"), invite.get("display_name")
     if not isinstance(signed, dict) or not isinstance(signed.get("token"), str) or "\0" in signed["token"]:
-        raise BadJson("third_party_invite: signed, with a token, is missing")
+        raise BadJson(f"{field}: signed, with a token, is missing")
     found = Redeemed(
         room_id=parse_room_id(room_id, "room_id"),
         sender=parse_user_id(sender, "sender"),
         user_id=parse_user_id(user_id, "state_key"),
-        signed={name: signed.get(name) for name in ("mxid", "token", "signatures")},
+        signed=signed,  # whole: the signature covers all of it
         display_name=name if isinstance(name, str) else "",
     )
     if signed.get("mxid") != found.user_id:
-        raise BadJson("third_party_invite: signed for another user")
+        raise BadJson(f"{field}: signed for another user")
     return found
 
 
@@ -101,7 +109,9 @@ class ThirdPartyInvites:
             raise BadJson("content: third_party_invite is missing")
         if asked.get("type") != MEMBER or content.get("membership") != "invite":
             raise BadJson("type, membership: must be an invite")
-        found = redeemed(asked.get("room_id"), asked.get("sender"), asked.get("state_key"), invite)
+        found = redeemed(
+            asked.get("room_id"), asked.get("sender"), asked.get("state_key"), invite, "third_party_invite"
+        )
         if found.room_id != room_id:
             raise BadJson("room_id: another room than the path says")
         if domain_of(found.user_id) != origin:
@@ -117,7 +127,7 @@ class ThirdPartyInvites:
         if len(invites) > MOST_INVITES:
             raise BadJson(f"invites: at most {MOST_INVITES}")
         user_id = parse_user_id(mxid, "mxid")
-        found = [redeemed(one.get("room_id"), one.get("sender"), one.get("mxid"), one) for one in invites]
+        found = [redeemed(one.get("room_id"), one.get("sender"), one.get("mxid"), one, "invites") for one in invites]
         if any(one.user_id != user_id for one in found):
             raise BadJson("mxid: not the user of all invites")
         payloads = [msgspec.json.encode(one) for one in found]
@@ -174,7 +184,7 @@ def _is_here(tx: Transaction, room_id: RoomId) -> bool:
 
 
 def _draft(tx: Transaction, found: Redeemed) -> Draft | None:
-    """The invite, with the name that the room knows the address by; None for who is in the room, or invited, already."""
+    """The invite, with the name that the room knows the address by; None for who is in the room or invited already."""
     room = doors.known(tx, found.room_id)
     user = interning.find_user(tx, found.user_id)
     now = membership.now(tx, user, room.nid) if user is not None else None
