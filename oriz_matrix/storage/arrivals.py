@@ -115,6 +115,16 @@ def keep(tx: Transaction, room: RoomNid, new: Sequence[Event], rejected: Mapping
     events.link_auth(tx, edges)
 
 
+def acquit(tx: Transaction, event_ids: Collection[EventId]) -> None:
+    """These outliers are rejected no more: they were judged again, by what is known now."""
+    sql = """
+        UPDATE event_status SET rejected = NULL
+        WHERE position IS NULL AND rejected IS NOT NULL
+            AND event IN (SELECT nid FROM events WHERE event_id = ANY(:event_ids))
+    """
+    tx.run(sql, event_ids=list(event_ids))
+
+
 def branch_off(
     tx: Transaction,
     room: RoomNid,

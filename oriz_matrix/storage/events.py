@@ -1,4 +1,5 @@
-"""What events say: bodies by number and by id, never changed, cached after the commit that brought them."""
+"""What events say: bodies by number and by id, cached after the commit that brought them; a whole copy of an event may
+replace a redacted one, else they never change."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -18,6 +19,12 @@ def add(tx: Transaction, room: RoomNid, new: Mapping[EventNid, Event]) -> None:
     )
     for nid, event in new.items():
         _learn(tx, nid, event)
+
+
+def replace(tx: Transaction, nid: EventNid, event: Event) -> None:
+    """Stores another copy of an event, with the same id: one that says more."""
+    tx.run("UPDATE events SET body = :body WHERE nid = :nid", nid=nid, body=event.encoded)
+    _learn(tx, nid, event)
 
 
 def load(tx: Transaction, nids: Iterable[EventNid]) -> dict[EventNid, Event]:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import EventId, RoomId, ServerName
+from oriz_matrix.storage import rooms as names
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import RoomNid
 
@@ -76,5 +77,8 @@ def done(tx: Transaction, room: RoomNid, event_ids: Collection[EventId]) -> None
 
 def rooms(tx: Transaction) -> list[RoomId]:
     """The rooms in which events wait."""
-    sql = "SELECT room_id FROM rooms WHERE nid IN (SELECT DISTINCT room FROM incoming)"
-    return [room_id for (room_id,) in tx.rows(sql)]
+    found: list[RoomId] = []
+    room = 0
+    while (room := tx.value("SELECT min(room) FROM incoming WHERE room > :room", room=room)) is not None:
+        found.append(names.name(tx, room).room_id)
+    return found

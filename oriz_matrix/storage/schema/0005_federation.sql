@@ -89,3 +89,6 @@ CREATE TABLE destinations (
     txn_id TEXT,                     -- NULL: none is on its way
     txn_body {blob}
 ) {clustered};
+
+-- Asked for with every event of a user here: so that the name is known, and not looked for in vain each time.
+INSERT INTO state_keys (type, state_key) VALUES ('m.room.policy', '');
