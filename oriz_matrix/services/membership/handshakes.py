@@ -96,6 +96,8 @@ class Handshakes:
             state, chain = answer.get("state"), answer.get("auth_chain")
             if not isinstance(state, list) or not isinstance(chain, list):
                 raise BadAnswer("state, auth_chain: must be lists")
+            if answer.get("members_omitted"):  # traps.md 28
+                raise BadAnswer("members_omitted: all members were asked for")
             return Joined(_signed_by_both(event, answer.get("event")), server, state, chain)
 
         return await self._of_any(servers, ask)

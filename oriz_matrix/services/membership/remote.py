@@ -22,7 +22,7 @@ from oriz_matrix.services.federation_in.missing import MissingEvents
 from oriz_matrix.services.federation_in.receive import Receive
 from oriz_matrix.services.federation_in.settle import Source
 from oriz_matrix.services.federation_in.verify import Verify
-from oriz_matrix.services.membership.handshakes import Handshakes, Joined, Wish
+from oriz_matrix.services.membership.handshakes import VOUCHER, Handshakes, Joined, Wish
 from oriz_matrix.services.rooms import unread
 from oriz_matrix.services.rooms.append import Append
 from oriz_matrix.services.rooms.prepare import Prepare
@@ -96,6 +96,7 @@ class Remote:
                 await self._db.write(entering.open_room, wish.room_id, version)
 
             joined = await self._handshakes.join(wish, servers, begin)
+            await self._require_signed(joined.event)
             name = await self._db.write(entering.open_room, wish.room_id, joined.event.version)
             if await self._db.read(_is_here, name):
                 await self._receive.event(name, joined.event, Source(joined.server))
@@ -107,6 +108,15 @@ class Remote:
             self._append.forget(name)
             self._append.appended(name, room.current, room, [new])
         self._receive.poke(wish.room_id)
+
+    async def _require_signed(self, join: Event) -> None:
+        """A join that somebody there vouches for must bear their server's signature, or nobody else takes it."""
+        if VOUCHER not in join.content:
+            return
+        try:
+            await self._verify.event(join.pdu, join.version)
+        except MatrixError as error:
+            raise BadGateway(f"The other server did not sign the join: {error.message}") from None
 
     async def _checked(self, name: RoomName, joined: Joined) -> dict[EventId, Event]:
         """The accepted events of the state that a server gave, all kept. Raises BadGateway where it is no use."""
