@@ -1,5 +1,6 @@
 """An operator can see which events of other servers are shown to nobody, and why."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -21,9 +22,8 @@ async def test_what_was_refused_is_explained(stage: Stage, zoe: Peer) -> None:
     node = stage.nodes["a"]
     assert isinstance(node, OrizNode)
     oriz = Path(sys.executable).with_name("oriz")
-    shown = subprocess.run(
-        [oriz, "rooms", "show", room.room_id, "--config", node.config, "--json"], capture_output=True, check=True
-    )
+    command = [oriz, "rooms", "show", room.room_id, "--config", node.config, "--json"]
+    shown = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=True)
     [refused] = json.loads(shown.stdout)["refused"]
     assert (refused["event_id"], refused["fate"]) == (forbidden.event_id, "rejected")
     assert "not in the room" in refused["reason"] or "not joined" in refused["reason"], refused

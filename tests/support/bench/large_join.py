@@ -95,7 +95,12 @@ async def _play(node: OrizNode, authority: Authority, members: int) -> dict[str,
 
 
 def _shown(name: str, waits: list[float]) -> dict[str, float]:
-    figures = {"messages": len(waits), "p50_ms": median(waits), "p99_ms": quantiles(waits, n=100)[98], "worst_ms": max(waits)}
+    figures = {
+        "messages": len(waits),
+        "p50_ms": median(waits),
+        "p99_ms": quantiles(waits, n=100)[98],
+        "worst_ms": max(waits),
+    }
     return {f"{name}_{what}": round(figure, 1) for what, figure in figures.items()}
 
 

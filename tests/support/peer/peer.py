@@ -149,6 +149,13 @@ class Peer:
                 await asyncio.sleep(0.02)
         return self.pdus[event_id]
 
+    async def receives_type(self, kind: str) -> Json:
+        """Waits until an event of this type has come in by a transaction; the PDU of the first."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not (found := [pdu for pdu in self.pdus.values() if pdu["type"] == kind]):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        return found[0]
+
     async def receives_edu(self, kind: str) -> Json:
         """Waits until an EDU of this type has come in; the content of the newest."""
         async with asyncio.timeout(PATIENCE_S):
