@@ -23,7 +23,7 @@ async def test_what_was_refused_is_explained(stage: Stage, zoe: Peer) -> None:
     assert isinstance(node, OrizNode)
     oriz = Path(sys.executable).with_name("oriz")
     command = [oriz, "rooms", "show", room.room_id, "--config", node.config, "--json"]
-    shown = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=True)
+    shown = await asyncio.to_thread(lambda: subprocess.run(command, capture_output=True, check=True))
     [refused] = json.loads(shown.stdout)["refused"]
     assert (refused["event_id"], refused["fate"]) == (forbidden.event_id, "rejected")
     assert "not in the room" in refused["reason"] or "not joined" in refused["reason"], refused
