@@ -22,7 +22,7 @@ async def test_what_was_refused_is_explained(stage: Stage, zoe: Peer) -> None:
     node = stage.nodes["a"]
     assert isinstance(node, OrizNode)
     oriz = Path(sys.executable).with_name("oriz")
-    command = [oriz, "rooms", "show", room.room_id, "--config", node.config, "--json"]
+    command: list[str | Path] = [oriz, "rooms", "show", room.room_id, "--config", node.config, "--json"]
     shown = await asyncio.to_thread(lambda: subprocess.run(command, capture_output=True, check=True))
     [refused] = json.loads(shown.stdout)["refused"]
     assert (refused["event_id"], refused["fate"]) == (forbidden.event_id, "rejected")
