@@ -73,6 +73,20 @@ async def redact(call: UserCall, room_id: RoomId, event_id: EventId, txn_id: str
     return EventIdResponse(await call.services.send.redaction(call.requester, room_id, event_id, body, txn_id))
 
 
+@endpoint.post(
+    "/rooms/{room_id}/send/{event_type}", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.MESSAGES, guests=True
+)
+async def send_untold(call: UserCall, room_id: RoomId, event_type: str, body: JsonObject) -> EventIdResponse:
+    """POST /rooms/{roomId}/send/{eventType}: never specified, but known to clients; a repetition sends once more."""
+    return EventIdResponse(await call.services.send.message(call.requester, room_id, event_type, body))
+
+
+@endpoint.post("/rooms/{room_id}/redact/{event_id}", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.MESSAGES)
+async def redact_untold(call: UserCall, room_id: RoomId, event_id: EventId, body: JsonObject) -> EventIdResponse:
+    """POST /rooms/{roomId}/redact/{eventId}: never specified, but known to clients; a repetition redacts once more."""
+    return EventIdResponse(await call.services.send.redaction(call.requester, room_id, event_id, body))
+
+
 @endpoint.get("/rooms/{room_id}/messages", versions=CLIENT_R0_V3, auth=Auth.USER, guests=True)
 async def messages(call: UserCall, room_id: RoomId, query: MessagesQuery) -> dict[str, Any]:
     """GET /rooms/{roomId}/messages."""

@@ -34,10 +34,24 @@ async def get_server_keys(call: Call) -> JsonObject:
     return call.services.server_keys.published()
 
 
+@endpoint.get("/server/{key_id}", versions=KEYS_V2, auth=Auth.NONE, surface=KEYS)
+async def get_server_key(call: Call, key_id: str) -> JsonObject:
+    """GET /server/{keyId}: not in the specification any more, for servers of before; they get all keys."""
+    del key_id
+    return call.services.server_keys.published()
+
+
 @endpoint.get("/query/{server_name}", versions=KEYS_V2, auth=Auth.NONE, surface=KEYS)
 async def query_server(call: Call, server_name: ServerName, query: Criteria) -> ServerKeysResponse:
     """GET /query/{serverName}."""
     return ServerKeysResponse(await call.services.server_keys.notarize({server_name: {}}, query.minimum_valid_until_ts))
+
+
+@endpoint.get("/query/{server_name}/{key_id}", versions=KEYS_V2, auth=Auth.NONE, surface=KEYS)
+async def query_server_key(call: Call, server_name: ServerName, key_id: str, query: Criteria) -> ServerKeysResponse:
+    """GET /query/{serverName}/{keyId}: not in the specification any more, for servers of before."""
+    wanted: dict[str, dict[str, int | None]] = {server_name: {key_id: query.minimum_valid_until_ts}}
+    return ServerKeysResponse(await call.services.server_keys.notarize(wanted))
 
 
 @endpoint.post("/query", versions=KEYS_V2, auth=Auth.NONE, surface=KEYS)

@@ -1,6 +1,7 @@
 """Entering and leaving rooms through this server. Server-server API, "Joining Rooms", "Knocking upon a room", "Inviting
 to a room", "Leaving Rooms (Rejecting Invites)"."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -40,6 +41,13 @@ async def send_join(call: ServerCall, room_id: RoomId, event_id: EventId, body: 
     return Stream(await call.services.resident.join(Handed(call.origin, room_id, event_id, body, "join")), JSON)
 
 
+@endpoint.put("/send_join/{room_id}/{event_id}", versions=FEDERATION_V1, auth=Auth.SERVER, surface=FEDERATION)
+async def send_join_v1(call: ServerCall, room_id: RoomId, event_id: EventId, body: JsonObject) -> Stream:
+    """PUT /v1/send_join/{roomId}/{eventId}: not in the specification any more, for servers of before."""
+    answer = await call.services.resident.join(Handed(call.origin, room_id, event_id, body, "join"))
+    return Stream(_after_200(answer), JSON)
+
+
 @endpoint.get("/make_knock/{room_id}/{user_id}", versions=FEDERATION_V1, auth=Auth.SERVER, surface=FEDERATION)
 async def make_knock(call: ServerCall, room_id: RoomId, user_id: str, query: Versions) -> JsonObject:
     """GET /make_knock/{roomId}/{userId}."""
@@ -65,6 +73,13 @@ async def send_leave(call: ServerCall, room_id: RoomId, event_id: EventId, body:
     return {}
 
 
+@endpoint.put("/send_leave/{room_id}/{event_id}", versions=FEDERATION_V1, auth=Auth.SERVER, surface=FEDERATION)
+async def send_leave_v1(call: ServerCall, room_id: RoomId, event_id: EventId, body: JsonObject) -> list[Any]:
+    """PUT /v1/send_leave/{roomId}/{eventId}: not in the specification any more, for servers of before."""
+    await call.services.resident.leave(Handed(call.origin, room_id, event_id, body, "leave"))
+    return [200, {}]
+
+
 @endpoint.put("/invite/{room_id}/{event_id}", versions=FEDERATION_V2, auth=Auth.SERVER, surface=FEDERATION)
 async def invite(call: ServerCall, room_id: RoomId, event_id: EventId, body: InviteBody) -> JsonObject:
     """PUT /v2/invite/{roomId}/{eventId}."""
@@ -79,3 +94,11 @@ async def invite_v1(call: ServerCall, room_id: RoomId, event_id: EventId, body: 
     shown = unsigned.get("invite_room_state") if isinstance(unsigned, dict) else None
     brought = Brought(call.origin, room_id, event_id, "1", body, shown)
     return [200, {"event": msgspec.Raw((await call.services.invited.take(brought)).encoded)}]
+
+
+async def _after_200(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The form of version 1: a list of the status and the answer."""
+    yield b"[200,"
+    async for piece in pieces:
+        yield piece
+    yield b"]"

@@ -201,7 +201,7 @@ def _joined(tx: Transaction, name: RoomName, event: Event) -> _Answer:
         raise InvalidParam("The state before the event is not known")
     state = room_state.at(tx, stored.before).values()
     cited = events.find(tx, event.auth_event_ids).values()
-    chain = {*cited, *authchains.chain(tx, {*state, *cited})} - {*state}
+    chain = {*cited, *authchains.chain(tx, {*state, *cited})}
     stands = events.load(tx, [stored.number])[stored.number]
     return _Answer(stands, sorted(state), sorted(chain), servers.in_room(tx, name.nid))
 

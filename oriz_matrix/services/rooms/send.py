@@ -25,7 +25,7 @@ class Send:
         self._append = append
 
     async def message(
-        self, requester: Requester, room_id: RoomId, event_type: str, content: Mapping[str, Any], txn_id: str
+        self, requester: Requester, room_id: RoomId, event_type: str, content: Mapping[str, Any], txn_id: str = ""
     ) -> EventId:
         """Sends a message event; its id. A repeated transaction id gets the first event's id."""
         target = None
@@ -46,7 +46,7 @@ class Send:
         return await self._append.local(room_id, draft)
 
     async def redaction(
-        self, requester: Requester, room_id: RoomId, target: EventId, content: Mapping[str, Any], txn_id: str
+        self, requester: Requester, room_id: RoomId, target: EventId, content: Mapping[str, Any], txn_id: str = ""
     ) -> EventId:
         """Redacts an event of this room; the redaction's id. A repeated transaction id gets the first one's id."""
         await self._refuse_suspended(requester, target)
@@ -84,4 +84,4 @@ class Send:
 
 def _transaction(requester: Requester, endpoint: str, txn_id: str) -> TransactionId | None:
     """The transaction id in its scope: the device and what the request's path names."""
-    return None if requester.device is None else TransactionId(requester.device, endpoint, txn_id)
+    return None if requester.device is None or not txn_id else TransactionId(requester.device, endpoint, txn_id)

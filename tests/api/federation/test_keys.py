@@ -49,6 +49,15 @@ async def test_our_keys_are_published_and_signed_by_themselves(open_server: Home
     assert 23 * 3600_000 < published.valid_until - now <= 24 * 3600_000
 
 
+async def test_servers_of_before_name_the_key(open_server: Homeserver) -> None:
+    keys = (await open_server.ask("GET", f"{KEYS}/server")).body["verify_keys"]
+    (key_id,) = keys
+    for wanted in (key_id, "ed25519:other"):
+        assert (await open_server.ask("GET", f"{KEYS}/server/{wanted}")).body["verify_keys"] == keys
+    (told,) = (await open_server.ask("GET", f"{KEYS}/query/{SERVER_NAME}/{key_id}")).body["server_keys"]
+    assert told["verify_keys"] == keys
+
+
 async def test_a_key_that_was_replaced_is_published_as_old(federated: Config) -> None:
     async with homeserver(federated) as running:
         old = (await running.ask("GET", f"{KEYS}/server")).body["verify_keys"]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.homeserver import Home, refused, texts
+from tests.support.people import segment
 
 
 async def test_a_message_arrives_as_it_was_sent(home: Home) -> None:
@@ -181,6 +182,20 @@ async def test_trap_07_what_is_redacted_stands_in_both_places(home: Home, versio
             continue  # was itself redacted
         event = await alice.event(room, redaction)
         assert event["redacts"] == event["content"]["redacts"] == target
+
+
+async def test_without_a_transaction_id_each_request_is_a_new_one(home: Home) -> None:
+    alice, bob = await home.users("alice", "bob")
+    room = await alice.create_room()
+    content = {"msgtype": "m.text", "body": "hello"}
+    said = [(await alice.in_room(room, "POST", "send/m.room.message", content))["event_id"] for _ in range(2)]
+    assert said[0] != said[1]
+    assert "transaction_id" not in (await alice.event(room, said[0]))["unsigned"]
+    for _ in range(2):
+        await alice.in_room(room, "POST", f"redact/{segment(said[0])}", {"reason": "twice"})
+    assert (await alice.event(room, said[0]))["unsigned"]["redacted_because"]["content"]["reason"] == "twice"
+    with refused(403, "M_FORBIDDEN"):
+        await bob.in_room(room, "POST", "send/m.room.message", content)
 
 
 async def test_a_redaction_by_send_names_its_target(home: Home) -> None:
