@@ -1,6 +1,7 @@
 """Config → services → application, every object constructed once, in the order in which they depend on each other."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from oriz_matrix.api import admin, client, federation, pages
 from oriz_matrix.app.between import Below, Between, between
@@ -37,6 +38,7 @@ from oriz_matrix.services.encryption.resync import RESYNC, Resync
 from oriz_matrix.services.encryption.to_device import ToDevice
 from oriz_matrix.services.federation_answers.history import HistoryAnswers
 from oriz_matrix.services.federation_answers.states import StateAnswers
+from oriz_matrix.services.federation_in import whole
 from oriz_matrix.services.federation_in.receive import Receive
 from oriz_matrix.services.federation_out.senders import Senders
 from oriz_matrix.services.filters import Filters
@@ -130,6 +132,7 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
     shared = _between(core, typing_notices, aliases)
     services = _services(core, shared, passwords, typing_notices, aliases)
     core.changes.listen(core.sessions.on_change)
+    core.changes.listen(partial(whole.forget, core.database.caches))
     core.jobs.register(NEWCOMERS, Newcomers(core.database, core.outgoing, core.server_name).carry_out)
     core.jobs.register(RESYNC, Resync(core.database, core.changes, core.remote_keys).carry_out)
     core.jobs.register(CARRY_SETTINGS, Settings(core.database, core.changes).carry)

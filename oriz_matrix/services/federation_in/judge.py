@@ -60,7 +60,7 @@ class Simple(NamedTuple):
     state: Mapping[StateKey, Event]
     new: list[Event]
     redacts: list[EventNid | None]
-    done: list[EventId]
+    done: list[Event]
     early: list[tuple[EventId, EventNid]]
 
 
@@ -73,13 +73,13 @@ def simple(tx: Transaction, name: RoomName, waiting: Sequence[Event]) -> Simple:
     cited = _by_id(tx, [one.number for i, one in stored.items() if i not in ids])
     rejected = {i: one.rejected for i, one in stored.items() if one.rejected is not None}
     ends = {event_id for event_id, _ in room.extremities}
-    done: list[EventId] = []
+    done: list[Event] = []
     found: list[tuple[Event, EventNid | None]] = []
     now = dict(state)
     policy_server = policy.in_use(tx, room, state)
     for event in waiting:
-        if event.event_id in stored and not stored[event.event_id].is_outlier:
-            done.append(event.event_id)
+        if (one := stored.get(event.event_id)) is not None and not one.is_outlier and one.rejected is None:
+            done.append(event)
             continue
         auth = [cited[i] for i in event.auth_event_ids if i in cited]
         if event.event_id in stored or set(event.prev_event_ids) != ends or len(auth) < len(event.auth_event_ids):

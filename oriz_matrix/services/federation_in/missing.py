@@ -18,13 +18,14 @@ from oriz_matrix.protocol.errors import Forbidden
 from oriz_matrix.protocol.event_contents import CREATE
 from oriz_matrix.protocol.events import Event, StateKey
 from oriz_matrix.protocol.identifiers import EventId, ServerName
+from oriz_matrix.services.federation_in import whole
 from oriz_matrix.services.federation_in.verify import Chain, Verify, in_order
 from oriz_matrix.storage import arrivals, events, interning, room_state, rooms
 from oriz_matrix.storage.caches import RoomName
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.room_state import Fork
 from oriz_matrix.storage.transaction import Transaction
-from oriz_matrix.storage.types import EventNid, StateKeyNid
+from oriz_matrix.storage.types import EventNid, RoomNid, StateKeyNid
 
 V1 = "/_matrix/federation/v1"
 GAP_EVENTS = 20
@@ -151,8 +152,8 @@ class MissingEvents:
         chain = Chain(known, rejected)
         for start in range(0, len(ordered), CHUNK):
             part = ordered[start : start + CHUNK]
-            whole = await asyncio.to_thread(_judged, chain, part) if len(part) > FEW else _judged(chain, part)
-            await self._db.write(arrivals.keep, name.nid, whole, chain.rejected)
+            kept = await asyncio.to_thread(_judged, chain, part) if len(part) > FEW else _judged(chain, part)
+            await self._db.write(_keep, name.nid, kept, chain.rejected)
         return chain
 
     async def _of_any(self, servers: Sequence[ServerName], ask: Callable[[ServerName], Any]) -> None:
@@ -175,6 +176,15 @@ class _State(NamedTuple):
 
 def _judged(chain: Chain, part: Sequence[Event]) -> list[Event]:
     return [event for event in part if chain.add(event)]
+
+
+def _keep(tx: Transaction, room: RoomNid, judged: Sequence[Event], rejected: Mapping[EventId, str]) -> None:
+    """Keeps events that were judged; of those that are here already what is better is taken."""
+    known = events.find(tx, [event.event_id for event in judged])
+    arrivals.keep(tx, room, judged, rejected)
+    if known:
+        whole.take(tx, [event for event in judged if event.event_id in known])
+        arrivals.acquit(tx, [event_id for event_id in known if event_id not in rejected])
 
 
 def _known(tx: Transaction, ids: Collection[EventId]) -> tuple[dict[EventId, Event], dict[EventId, str]]:

@@ -4,7 +4,7 @@ Most go on where the room ends, and are appended many at a time; the others find
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from oriz_matrix.protocol.canonical import decode_strict
 from oriz_matrix.protocol.errors import Forbidden, MatrixError
 from oriz_matrix.protocol.events import Event, event_from_pdu
 from oriz_matrix.protocol.identifiers import EventId, RoomId, ServerName, UserId
+from oriz_matrix.services.federation_in import whole
 from oriz_matrix.services.federation_in.judge import Simple, simple
 from oriz_matrix.services.federation_in.missing import Unfound
 from oriz_matrix.services.federation_in.settle import Settle, Source, finish, require_accepted
@@ -32,6 +33,7 @@ from oriz_matrix.storage.incoming import Waiting
 from oriz_matrix.storage.new_events import NewEvent
 from oriz_matrix.storage.rooms import Room
 from oriz_matrix.storage.transaction import Transaction
+from oriz_matrix.storage.types import RoomNid
 
 TOGETHER = 50
 ROOMS_AT_ONCE = 20
@@ -53,10 +55,11 @@ log = structlog.get_logger()
 
 
 class _Worker(NamedTuple):
-    """Who takes the events of a room; `woken` when there are more."""
+    """Who takes the events of a room; `woken` when there are more, `came`: those that have just come, again perhaps."""
 
     task: asyncio.Task[None]
     woken: asyncio.Event
+    came: set[EventId]
 
 
 class _Late(NamedTuple):
@@ -100,14 +103,15 @@ class Receive:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
 
-    def poke(self, room_id: RoomId) -> None:
-        """Events wait in this room."""
-        if room_id in self._working:
-            self._working[room_id].woken.set()
+    def poke(self, room_id: RoomId, came: Iterable[EventId] = ()) -> None:
+        """Events wait in this room. One that came again is judged again at once (traps.md 17)."""
+        if (worker := self._working.get(room_id)) is not None:
+            worker.came.update(came)
+            worker.woken.set()
         elif not self._stopping:
-            woken = asyncio.Event()
-            task = asyncio.create_task(self._work(room_id, woken))
-            self._working[room_id] = _Worker(task, woken)
+            woken, again = asyncio.Event(), set[EventId]()
+            task = asyncio.create_task(self._work(room_id, woken, again))
+            self._working[room_id] = _Worker(task, woken, again)
             task.add_done_callback(partial(self._ended, room_id))
 
     def _ended(self, room_id: RoomId, _task: asyncio.Task[None]) -> None:
@@ -142,12 +146,14 @@ class Receive:
                 return
             await self._clock.sleep(CROWDED_PAUSE_S)
 
-    async def _work(self, room_id: RoomId, woken: asyncio.Event) -> None:
+    async def _work(self, room_id: RoomId, woken: asyncio.Event, came: set[EventId]) -> None:
         """Takes all that waits in a room; what cannot be judged now is tried again after a while."""
         late: dict[EventId, _Late] = {}
         failed = _Late(0, 0.0)
         while True:
             woken.clear()
+            late |= {event_id: late[event_id]._replace(due=0.0) for event_id in came & late.keys()}
+            came.clear()
             try:
                 async with self._places:
                     await self._all_in(room_id, late)
@@ -211,8 +217,13 @@ class Receive:
                 return False
             judged = None
         if judged is None:
-            await self._db.write(incoming.done, name.nid, [event.event_id])
+            await self._done(name, [event])
         return True
+
+    async def _done(self, name: RoomName, events: Sequence[Event]) -> None:
+        """These have their place, and wait no longer."""
+        if await self._db.write(_done, name.nid, events):
+            self._append.forget(name)
 
     async def _simply(self, name: RoomName, waiting: Sequence[Event], source: Source) -> bool:
         """Appends those of the events, from the first on, that go on where the room ends; whether there was one.
@@ -221,7 +232,7 @@ class Receive:
         """
         found = await self._db.read(simple, name, waiting)
         if found.done:
-            await self._db.write(incoming.done, name.nid, found.done)
+            await self._done(name, found.done)
         if not found.new:
             return bool(found.done)
         # Where it failed they are looked at anew; one alone finds its place by itself.
@@ -266,6 +277,11 @@ def _ends(tx: Transaction, name: RoomName) -> tuple[bool, list[UserId]]:
 
 def _event(name: RoomName, waiting: Waiting) -> Event:
     return event_from_pdu(decode_strict(waiting.body), name.version)
+
+
+def _done(tx: Transaction, room: RoomNid, events: Sequence[Event]) -> bool:
+    incoming.done(tx, room, [event.event_id for event in events])
+    return whole.take(tx, events)
 
 
 def _append(tx: Transaction, found: Simple, new: Sequence[NewEvent], taken: Taken) -> Room:

@@ -13,7 +13,7 @@ from oriz_matrix.protocol.errors import Forbidden, MatrixError, Unavailable
 from oriz_matrix.protocol.event_contents import CREATE
 from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import EventId, ServerName, domain_of
-from oriz_matrix.services.federation_in import judge
+from oriz_matrix.services.federation_in import judge, whole
 from oriz_matrix.services.federation_in.judge import HELD_BACK, Judged, Missing, Outcome
 from oriz_matrix.services.federation_in.missing import MissingEvents, Unfound
 from oriz_matrix.services.policy_servers import PolicyServers
@@ -160,9 +160,9 @@ class Settle:
 
 def _judge(tx: Transaction, name: RoomName, event: Event) -> Missing | Judged | None:
     stored = arrivals.find(tx, [event.event_id]).get(event.event_id)
-    if stored is not None and not stored.is_outlier:
+    if stored is not None and not stored.is_outlier and stored.rejected is None:
         return None
-    return judge.judge(tx, name, event)
+    return judge.judge(tx, name, event)  # one that was rejected too: more may be known now (traps.md 17)
 
 
 def _is_past(tx: Transaction, event: Event) -> bool:
@@ -173,14 +173,19 @@ def _is_past(tx: Transaction, event: Event) -> bool:
 
 def _keep(tx: Transaction, name: RoomName, event: Event, judged: Judged) -> Stored:
     arrivals.keep(tx, name.nid, [event], {})
+    whole.take(tx, [event])
     return arrivals.branch_off(tx, name.nid, event, judged.before)
 
 
 def _set_aside(tx: Transaction, name: RoomName, event: Event, judged: Judged) -> None:
-    """Keeps an event that is shown to nobody."""
-    arrivals.keep(tx, name.nid, [event], {})
-    arrivals.branch_off(tx, name.nid, event, judged.before, rejected=judged.rejected, soft_failed=judged.soft_failed)
+    """Keeps an event that is shown to nobody; one that was rejected before, and is again, as it is."""
     incoming.done(tx, name.nid, [event.event_id])
+    stored = arrivals.find(tx, [event.event_id]).get(event.event_id)
+    if judged.rejected is None or stored is None or stored.is_outlier:
+        arrivals.keep(tx, name.nid, [event], {})
+        refusal = {"rejected": judged.rejected, "soft_failed": judged.soft_failed}
+        arrivals.branch_off(tx, name.nid, event, judged.before, **refusal)
+    whole.take(tx, [event])
 
 
 def _append(tx: Transaction, found: Outcome, new: NewEvent, arrival: Arrival, hole: Sequence[EventId]) -> Room:

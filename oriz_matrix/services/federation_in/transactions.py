@@ -115,8 +115,8 @@ class Transactions:
                 await self._db.write(_store, taken)
             except Duplicate:
                 return await self._db.read(incoming.answer, origin, txn_id) or answer
-            for name in found:
-                self._receive.poke(name.room_id)
+            for name, events in found.items():
+                self._receive.poke(name.room_id, [event.event_id for event in events])
                 await self._receive.keep_up(name)
         for take, content in passing:
             await self._db.write(_take_edu, take, origin, content, now_ms)
