@@ -14,11 +14,12 @@ from oriz_matrix.protocol.identifiers import RoomId, ServerName, UserId, other_s
 from oriz_matrix.protocol.room_versions import RoomVersion
 from oriz_matrix.storage import append, events, gaps, interning, membership, room_state, rooms
 from oriz_matrix.storage.caches import RoomName, StateAt
+from oriz_matrix.storage.errors import RoomMoved
 from oriz_matrix.storage.gaps import Gap
 from oriz_matrix.storage.new_events import NewEvent
 from oriz_matrix.storage.rooms import Room
 from oriz_matrix.storage.transaction import Transaction
-from oriz_matrix.storage.types import EventNid, Position, RoomNid
+from oriz_matrix.storage.types import BranchNid, EventNid, Position, RoomNid
 
 
 def open_room(tx: Transaction, room_id: RoomId, version: RoomVersion) -> RoomName:
@@ -34,9 +35,13 @@ def begin(tx: Transaction, name: RoomName) -> Position | None:
     current = rooms.get(tx, [name.nid])[name.nid].current
     if current.position:
         return None
-    # An earlier attempt may have left some.
-    tx.run("DELETE FROM state_entries WHERE branch = :branch", branch=current.branch)
+    _clear(tx, current.branch)
     return tx.position()
+
+
+def _clear(tx: Transaction, branch: BranchNid) -> None:
+    """Deletes what an earlier attempt may have left."""
+    tx.run("DELETE FROM state_entries WHERE branch = :branch", branch=branch)
 
 
 def fill(tx: Transaction, name: RoomName, position: Position, state: Collection[EventNid]) -> None:
@@ -71,13 +76,15 @@ class Entry(NamedTuple):
 
 
 def enter(tx: Transaction, name: RoomName, entry: Entry) -> Room:
-    """Enters a room; the room as it is then."""
+    """Enters a room; the room as it is then. Raises RoomMoved where a user of this server has come in already."""
     seen = rooms.get(tx, [name.nid])[name.nid].current
     room = rooms.hold(tx, name.nid, seen)
     bodies = events.load(tx, entry.state)
     members = _members(bodies)
     position = entry.filled
-    if position is None or room.current.position:
+    if room.joined > room.elsewhere:
+        raise RoomMoved
+    if position is None or room.current.position or not _is_whole(tx, room, position, len(bodies)):
         position = _replace(tx, room, bodies, members)
     counts = Counter(said for _, said in members.values())
     joined = [other_server(user, entry.here) for user, (_, said) in members.items() if said == "join"]
@@ -108,11 +115,19 @@ def _members(bodies: Mapping[EventNid, Event]) -> Members:
     }
 
 
+def _is_whole(tx: Transaction, room: Room, position: Position, size: int) -> bool:
+    """Whether the state that begins at a position is all written; another process may have begun anew meanwhile."""
+    sql = "SELECT count(*) FROM state_entries WHERE branch = :branch AND since = :position"
+    return bool(tx.value(sql, branch=room.current.branch, position=position) == size)
+
+
 def _replace(tx: Transaction, room: Room, bodies: Mapping[EventNid, Event], members: Members) -> Position:
     """Changes what was known of a room's state into another state; from when on."""
     keys = interning.many_state_keys(tx, {event.key for event in bodies.values()})
     wanted = {keys[event.key]: nid for nid, event in bodies.items()}
     present = room_state.at(tx, room.current) if room.current.position else {}
+    if not room.current.position:
+        _clear(tx, room.current.branch)
     numbers = interning.users(tx, members)
     before = membership.all_of(tx, room.nid)
     position = tx.position()

@@ -1,5 +1,7 @@
 """Coming into a room of another server."""
 
+import asyncio
+
 from tests.plays.person import turned_away
 from tests.plays.stage import Stage, agree
 from tests.support.people import refused
@@ -97,3 +99,17 @@ async def who_is_banned_cannot_come_in(stage: Stage) -> None:
     await alice.set_member(room, bob, "ban")
     with turned_away():
         await bob.join(room, via=[alice.at])
+
+
+async def several_come_in_at_once(stage: Stage) -> None:
+    """Each of them asks the other server; whoever comes second finds the room here, and both are in it."""
+    alice, *others = await stage.people("alice", "bob", "ben", "bea")
+    room = await stage.public_room(alice)
+    await asyncio.gather(*(other.join(room, via=[alice.at]) for other in others))
+    for other in others:
+        await alice.sees_member(room, other, "join")
+    await agree(room, alice, *others)
+    for person in (alice, *others):
+        await person.say(room, f"I am {person.id}")
+    for person in (alice, *others):
+        await person.hears(room, *(f"I am {each.id}" for each in (alice, *others)))

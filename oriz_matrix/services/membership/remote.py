@@ -4,10 +4,12 @@ The state that a join brings is hostile input: each event of it is checked as an
 by what is left (traps.md 42). Server-server API, "Joining Rooms", "Inviting to a room".
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -30,6 +32,7 @@ from oriz_matrix.storage import entering, events, interning, membership, outside
 from oriz_matrix.storage.caches import RoomName
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.entering import Entry
+from oriz_matrix.storage.errors import RoomMoved
 from oriz_matrix.storage.new_events import NewEvent
 from oriz_matrix.storage.outside import Shown
 from oriz_matrix.storage.rooms import Room
@@ -47,9 +50,14 @@ class Entering:
 
     def __init__(self) -> None:
         self._rooms: defaultdict[RoomId, int] = defaultdict(int)
+        self._turns: WeakValueDictionary[RoomId, asyncio.Lock] = WeakValueDictionary()
 
     def __contains__(self, room_id: object) -> bool:
         return room_id in self._rooms
+
+    def turn(self, room_id: RoomId) -> asyncio.Lock:
+        """Held by who brings the room's state here: the next one finds it."""
+        return self._turns.setdefault(room_id, asyncio.Lock())
 
     @contextmanager
     def room(self, room_id: RoomId) -> Iterator[None]:
@@ -97,16 +105,11 @@ class Remote:
 
             joined = await self._handshakes.join(wish, servers, begin)
             await self._require_signed(joined.event)
-            name = await self._db.write(entering.open_room, wish.room_id, joined.event.version)
-            if await self._db.read(_is_here, name):
-                await self._receive.event(name, joined.event, Source(joined.server))
-                return
-            state = await self._checked(name, joined)
-            filled = await self._fill(name, list(state))
-            async with self._append.turn(wish.room_id):
-                room, new = await self._enter(name, joined.event, state, filled)
-            self._append.forget(name)
-            self._append.appended(name, room.current, room, [new])
+            async with self._entering.turn(wish.room_id):
+                name = await self._db.write(entering.open_room, wish.room_id, joined.event.version)
+                is_in = not await self._db.read(_is_here, name) and await self._bring(name, joined)
+        if not is_in:  # somebody from here was faster
+            await self._receive.event(name, joined.event, Source(joined.server))
         self._receive.poke(wish.room_id)
 
     async def _require_signed(self, join: Event) -> None:
@@ -117,6 +120,19 @@ class Remote:
             await self._verify.event(join.pdu, join.version)
         except MatrixError as error:
             raise BadGateway(f"The other server did not sign the join: {error.message}") from None
+
+    async def _bring(self, name: RoomName, joined: Joined) -> bool:
+        """Brings the state of a room here, with the join on top; False where somebody has come in meanwhile."""
+        state = await self._checked(name, joined)
+        filled = await self._fill(name, list(state))
+        try:
+            async with self._append.turn(name.room_id):
+                room, new = await self._enter(name, joined.event, state, filled)
+        except RoomMoved:
+            return False
+        self._append.forget(name)
+        self._append.appended(name, room.current, room, [new])
+        return True
 
     async def _checked(self, name: RoomName, joined: Joined) -> dict[EventId, Event]:
         """The accepted events of the state that a server gave, all kept. Raises BadGateway where it is no use."""
