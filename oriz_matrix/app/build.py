@@ -32,7 +32,7 @@ from oriz_matrix.services.creation.upgrade import Upgrade
 from oriz_matrix.services.encryption.answers import KeyAnswers
 from oriz_matrix.services.encryption.cross_signing import CrossSigning
 from oriz_matrix.services.encryption.keys import Keys
-from oriz_matrix.services.encryption.newcomers import NEWCOMERS, Newcomers
+from oriz_matrix.services.encryption.newcomers import Newcomers
 from oriz_matrix.services.encryption.remote import RemoteKeys
 from oriz_matrix.services.encryption.resync import RESYNC, Resync
 from oriz_matrix.services.encryption.to_device import ToDevice
@@ -71,6 +71,7 @@ from oriz_matrix.services.sync.respond import Sync
 from oriz_matrix.services.sync.snapshots import Snapshots
 from oriz_matrix.services.typing_notices import TypingNotices
 from oriz_matrix.storage.database import Database
+from oriz_matrix.storage.device_updates import NEWCOMERS
 from oriz_matrix.storage.dialects import Dialect
 from oriz_matrix.web import endpoint
 from oriz_matrix.web.application import Application

@@ -97,13 +97,13 @@ def sharing_here(tx: Transaction, users: Collection[UserNid]) -> set[UserNid]:
     """Those of the users elsewhere who are in a room with somebody of here."""
     rooms = rooms_of(tx, users)
     ours = with_us(tx, {room for some in rooms.values() for room in some})
-    return {user for user, some in rooms.items() if not ours.isdisjoint(some)}
+    return {user for user, some in rooms.items() if not ours.keys().isdisjoint(some)}
 
 
-def with_us(tx: Transaction, rooms: Collection[RoomNid]) -> set[RoomNid]:
-    """Those of the rooms that somebody of here is in."""
-    sql = "SELECT nid FROM rooms WHERE nid = ANY(:rooms) AND joined > elsewhere"
-    return {room for (room,) in tx.rows(sql, rooms=list(rooms))} if rooms else set()
+def with_us(tx: Transaction, rooms: Collection[RoomNid]) -> dict[RoomNid, int]:
+    """Those of the rooms that somebody of here is in, with how many are in it."""
+    sql = "SELECT nid, joined FROM rooms WHERE nid = ANY(:rooms) AND joined > elsewhere"
+    return dict(tx.rows(sql, rooms=list(rooms))) if rooms else {}
 
 
 def rooms_of(tx: Transaction, users: Collection[UserNid]) -> dict[UserNid, list[RoomNid]]:

@@ -10,6 +10,7 @@ from typing import Any
 from oriz_matrix.protocol.encryption import Device, Usage, UserKeys
 from oriz_matrix.protocol.identifiers import DeviceId, ServerName, UserId
 from oriz_matrix.storage import device_keys, device_lists, interning, membership, outbox, servers
+from oriz_matrix.storage.jobs import JobRequest
 from oriz_matrix.storage.outbox import Edu
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import FOREVER, RoomNid, UserNid
@@ -17,6 +18,12 @@ from oriz_matrix.storage.types import FOREVER, RoomNid, UserNid
 UPDATE = "m.device_list_update"
 SIGNING_KEYS = "m.signing_key_update"
 TOLD_USAGES = (Usage.MASTER, Usage.SELF_SIGNING)
+NEWCOMERS = "newcomers"
+
+
+def newcomer(room: RoomNid, user: UserNid) -> JobRequest:
+    """The job that a join of a room that is shared with other servers asks for, of a user of here or elsewhere."""
+    return JobRequest(NEWCOMERS, f"{room} {user}")
 
 
 def announce(

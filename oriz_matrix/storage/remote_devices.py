@@ -103,7 +103,7 @@ def _insert(tx: Transaction, user: UserNid, devices: Mapping[DeviceId, Device]) 
 def _told_since(tx: Transaction, since: Mapping[UserNid, Position]) -> set[UserNid]:
     """Those of the users with whom a room was shared all the time since these positions.
 
-    One room that they never left, and into which this server did not have to come again.
+    One room that they never left, and somebody of here neither; small rooms are looked at first.
     """
     if not since:
         return set()
@@ -111,11 +111,31 @@ def _told_since(tx: Transaction, since: Mapping[UserNid, Position]) -> set[UserN
         SELECT user_nid, room, stay_since FROM memberships
         WHERE user_nid = ANY(:users) AND until = :forever AND membership = 'join'
     """
-    stays = [row for row in tx.rows(sql, users=list(since), forever=FOREVER) if row[2] <= since[row[0]]]
-    rooms = device_lists.with_us(tx, {room for _, room, _ in stays})
-    sql = "SELECT room, max(since) FROM room_trunks WHERE room = ANY(:rooms) GROUP BY room"
-    entered: dict[RoomNid, Position] = dict(tx.rows(sql, rooms=list(rooms)))
-    return {user for user, room, _ in stays if room in rooms and entered.get(room, Position(0)) <= since[user]}
+    stays: dict[UserNid, list[RoomNid]] = {}
+    for user, room, stay_since in tx.rows(sql, users=list(since), forever=FOREVER):
+        if stay_since <= since[user]:
+            stays.setdefault(user, []).append(room)
+    sizes = device_lists.with_us(tx, {room for rooms in stays.values() for room in rooms})
+    here_since: dict[RoomNid, Position] = {}
+    found = set()
+    for user, rooms in stays.items():
+        for room in sorted(sizes.keys() & set(rooms), key=sizes.__getitem__):
+            if room not in here_since:
+                here_since[room] = _here_since(tx, room)
+            if here_since[room] <= since[user]:
+                found.add(user)
+                break
+    return found
+
+
+def _here_since(tx: Transaction, room: RoomNid) -> Position:
+    """Since when somebody of here is in a room without a break."""
+    sql = """
+        SELECT min(m.stay_since) FROM memberships m
+        WHERE m.room = :room AND m.until = :forever AND m.membership = 'join'
+            AND (SELECT a.user_nid FROM accounts a WHERE a.user_nid = m.user_nid) IS NOT NULL
+    """
+    return Position(tx.value(sql, room=room, forever=FOREVER) or FOREVER)
 
 
 def _keys(tx: Transaction, users: Collection[UserNid]) -> dict[UserNid, UserKeys]:

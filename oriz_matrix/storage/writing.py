@@ -20,6 +20,7 @@ from oriz_matrix.storage import (
     typing,
 )
 from oriz_matrix.storage.caches import StateAt
+from oriz_matrix.storage.device_updates import newcomer
 from oriz_matrix.storage.jobs import JobRequest
 from oriz_matrix.storage.membership import Membership
 from oriz_matrix.storage.new_events import HIGHLIGHT, Arrival, NewEvent, StateChange
@@ -185,6 +186,8 @@ class Writing:
         joined = (now == "join") - (was == "join")
         if server is not None and joined:
             self._servers[server] = self._servers.get(server, 0) + joined
+        if joined > 0 and (server is not None or self._room.elsewhere):
+            self._jobs.append(newcomer(self._room.nid, user))
         self._room = self._room._replace(
             joined=self._room.joined + joined,
             elsewhere=self._room.elsewhere + (joined if server is not None else 0),

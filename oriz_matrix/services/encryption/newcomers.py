@@ -8,20 +8,13 @@ from oriz_matrix.protocol.identifiers import ServerName, domain_of
 from oriz_matrix.services.outgoing import Outgoing
 from oriz_matrix.storage import device_updates, interning, servers
 from oriz_matrix.storage.database import Database
-from oriz_matrix.storage.jobs import Job, JobRequest
+from oriz_matrix.storage.jobs import Job
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import RoomNid, UserNid
 
-NEWCOMERS = "newcomers"
-
-
-def newcomer(room: RoomNid, user: UserNid) -> JobRequest:
-    """The job that a join asks for, of a user of here or elsewhere."""
-    return JobRequest(NEWCOMERS, f"{room} {user}")
-
 
 class Newcomers:
-    """Carries such jobs out."""
+    """Carries the jobs of `device_updates.newcomer` out."""
 
     def __init__(self, db: Database, outgoing: Outgoing, server_name: ServerName) -> None:
         self._db = db

@@ -100,12 +100,6 @@ class Elsewhere:
             lambda tx: device_updates.tell_new_server(tx, _nid(tx, room_id), self.name)
         )
 
-    async def hears_of_user(self, room_id: str, user_id: UserId) -> None:
-        """What happens when a user of the homeserver has come into a room."""
-        await self._home.server.server.database.write(
-            lambda tx: device_updates.tell_of_newcomer(tx, _nid(tx, room_id), interning.user(tx, user_id))
-        )
-
     async def _hear(self, request: web.BaseRequest) -> web.StreamResponse:
         if self.is_down:
             return web.json_response({"errcode": "M_UNKNOWN", "error": "down"}, status=502)

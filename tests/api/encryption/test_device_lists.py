@@ -326,9 +326,13 @@ async def test_servers_are_told_of_a_user_who_comes_in(home: Home, elsewhere: El
     await upload_device(carla)
     await elsewhere.comes_in(room, elsewhere.carl)
     await carla.join(room)
-    await elsewhere.hears_of_user(room, UserId(carla.id))
+    await eventually(lambda: _told(elsewhere, 1))
     [edu] = await elsewhere.told()
     assert (edu["content"]["user_id"], edu["content"]["device_id"]) == (carla.id, carla.device_id)
+
+
+async def _told(elsewhere: Elsewhere, times: int) -> bool:
+    return len(await elsewhere.told()) == times
 
 
 async def _asked(home: Home, elsewhere: Elsewhere, times: int) -> bool:
