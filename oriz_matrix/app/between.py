@@ -13,7 +13,7 @@ from oriz_matrix.services.federation_in.edus import EDUS, Edu
 from oriz_matrix.services.federation_in.missing import MissingEvents
 from oriz_matrix.services.federation_in.receive import Receive
 from oriz_matrix.services.federation_in.retracted import Retracted
-from oriz_matrix.services.federation_in.settle import Settle
+from oriz_matrix.services.federation_in.settle import Count, Settle
 from oriz_matrix.services.federation_in.transactions import Taking, Told, Transactions
 from oriz_matrix.services.federation_in.verify import Verify
 from oriz_matrix.services.federation_out.senders import Owner, Senders
@@ -35,7 +35,8 @@ from oriz_matrix.storage.database import Database
 
 
 class Below(NamedTuple):
-    """What it stands on; `federation` is None where this server talks with no other."""
+    """What it stands on; `federation` is None where this server talks with no other; `fates` hears what becomes of
+    events of others."""
 
     database: Database
     clock: Clock
@@ -51,6 +52,7 @@ class Below(NamedTuple):
     append: Append
     typing_notices: TypingNotices
     aliases: Aliases
+    fates: Count
 
 
 class Between(NamedTuple):
@@ -71,8 +73,8 @@ def between(below: Below) -> Between:
     database, clock, here, federation = below.database, below.clock, below.here, below.federation
     verify = Verify(below.server_keys)
     missing = MissingEvents(database, federation, verify)
-    settle = Settle(database, below.append, missing, below.policy, here)
-    receive = Receive(database, below.append, settle, clock, here)
+    settle = Settle(database, below.append, missing, below.policy, below.fates)
+    receive = Receive(database, below.append, settle, clock, below.fates)
     entering = Entering()
     owner = Owner(below.ids.job_owner(), database.one_process)
     devices = {kind: Edu(take, durable=True) for kind, take in IncomingDevices(here).takes.items()}
@@ -82,10 +84,11 @@ def between(below: Below) -> Between:
     remote = Remote(database, below.append, below.prepare, handshakes, Incoming(verify, missing, receive, entering))
     makes = Makes(below.prepare, below.policy)
     elsewhere = Elsewhere(database, below.aliases, makes, remote, handshakes, receive)
+    told = Told(below.changes, below.jobs, below.typing_notices, below.fates)
     return Between(
         receive=receive,
         backfill=Backfill(database, federation, verify, missing),
-        transactions=Transactions(database, taking, Told(below.changes, below.jobs, below.typing_notices), clock),
+        transactions=Transactions(database, taking, told, clock),
         resident=Resident(database, below.prepare, verify, receive),
         invited=Invited(database, verify, remote, below.prepare),
         elsewhere=elsewhere,

@@ -45,7 +45,7 @@ from oriz_matrix.services.filters import Filters
 from oriz_matrix.services.jobs import Jobs
 from oriz_matrix.services.membership.change import Membership
 from oriz_matrix.services.outgoing import Outgoing
-from oriz_matrix.services.periodic import Periodic
+from oriz_matrix.services.periodic import Periodic, Watch
 from oriz_matrix.services.policy_servers import PolicyServers
 from oriz_matrix.services.profiles import Profiles
 from oriz_matrix.services.push_rules import PushRules
@@ -70,6 +70,7 @@ from oriz_matrix.services.sync.event_stream import EventStream
 from oriz_matrix.services.sync.respond import Sync
 from oriz_matrix.services.sync.snapshots import Snapshots
 from oriz_matrix.services.typing_notices import TypingNotices
+from oriz_matrix.storage import backlog
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.device_updates import NEWCOMERS
 from oriz_matrix.storage.dialects import Dialect
@@ -147,7 +148,9 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
         receive=shared.receive,
         senders=shared.senders,
         typing_notices=typing_notices,
-        periodic=Periodic(core.database, core.changes, clock),
+        periodic=Periodic(
+            core.database, core.changes, clock, [Watch("what waits", 15, backlog.count, core.metrics.show_backlog)]
+        ),
         passwords=passwords,
         application=_application(core, services, shared.senders),
         metrics=core.metrics,
@@ -213,6 +216,7 @@ def _between(core: _Core, typing_notices: TypingNotices, aliases: Aliases) -> Be
             append=core.append,
             typing_notices=typing_notices,
             aliases=aliases,
+            fates=core.metrics.count_incoming,
         )
     )
 

@@ -5,7 +5,7 @@ servers. `labels(...)` is a look-up under a lock, so whoever counts often asks f
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import (
@@ -81,6 +81,19 @@ class Metrics:
         )
         self.jobs = Counter("oriz_jobs", "Jobs that ended: done, failed, parked", ["queue", "end"], registry=registry)
         self.sync_waiters = Gauge("oriz_sync_waiters", "Syncs waiting for something new", registry=registry)
+        self.incoming_events = Counter(
+            "oriz_incoming_events",
+            "Events of other servers, by what became of them: accepted, rejected, soft_failed, dropped, given_up",
+            ["fate"],
+            registry=registry,
+        )
+        self.backlog = Gauge(
+            "oriz_backlog",
+            "What waits between this server and others, as all processes see it: incoming_events, outgoing_events, "
+            "outgoing_messages, silent_servers",
+            ["what"],
+            registry=registry,
+        )
 
     def _declare_net(self) -> None:
         registry = self.registry
@@ -110,6 +123,15 @@ class Metrics:
     def count_job(self, queue: str, end: str) -> None:
         """For `services.jobs.Jobs`: a job of this queue ended so."""
         self.jobs.labels(queue, end).inc()
+
+    def count_incoming(self, fate: str, number: int = 1) -> None:
+        """For `services.federation_in`: what became of some events of other servers."""
+        self.incoming_events.labels(fate).inc(number)
+
+    def show_backlog(self, figures: Mapping[str, int]) -> None:
+        """What waits between this server and others."""
+        for what, number in figures.items():
+            self.backlog.labels(what).set(number)
 
     def watch_caches(self, caches: Iterable[Cache[Any, Any]]) -> None:
         """Shows the figures of these caches whenever somebody looks."""

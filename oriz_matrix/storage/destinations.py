@@ -11,6 +11,8 @@ from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import EventNid
 
 NOBODY = ""
+MOST_COLLAPSED = 20
+"""Servers whose rows are reduced in one transaction."""
 
 
 class Destination(NamedTuple):
@@ -106,6 +108,19 @@ def collapse(tx: Transaction, server: ServerName) -> int:
         )
     """
     return tx.run(sql, server=server)
+
+
+def collapse_silent(tx: Transaction, before_ms: int, now_ms: int) -> None:
+    """The same for servers that have not answered since a moment, a few of them: those whose turn was longest ago."""
+    sql = """
+        SELECT server FROM destinations WHERE failing_since IS NOT NULL AND failing_since <= :before_ms
+        ORDER BY collapsed_at LIMIT :most
+    """
+    silent = [server for (server,) in tx.rows(sql, before_ms=before_ms, most=MOST_COLLAPSED)]
+    for server in silent:
+        collapse(tx, server)
+    mark = "UPDATE destinations SET collapsed_at = :now_ms WHERE server = ANY(:silent)"
+    tx.run(mark, now_ms=now_ms, silent=silent)
 
 
 def due(tx: Transaction, but: Collection[ServerName], now_ms: int) -> list[ServerName]:

@@ -9,6 +9,8 @@ from oriz_matrix.storage import rooms as names
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import RoomNid
 
+MOST_FORGOTTEN = 5_000
+
 
 class Waiting(NamedTuple):
     """An event that waits: its PDU as canonical JSON, and who sent it here, when (milliseconds)."""
@@ -35,8 +37,14 @@ def take(tx: Transaction, origin: ServerName, txn_id: str, answer: bytes, now_ms
 
 
 def forget_transactions(tx: Transaction, before_ms: int) -> None:
-    """Forgets what was answered before a moment: whoever has not heard of it by then has given up."""
-    tx.run("DELETE FROM taken_transactions WHERE taken_at < :before_ms", before_ms=before_ms)
+    """Forgets what was answered before a moment, the oldest first, so many at a time: whoever has not heard of it by
+    then has given up."""
+    sql = """
+        DELETE FROM taken_transactions WHERE (origin, txn_id) IN (
+            SELECT origin, txn_id FROM taken_transactions WHERE taken_at < :before_ms ORDER BY taken_at LIMIT :most
+        )
+    """
+    tx.run(sql, before_ms=before_ms, most=MOST_FORGOTTEN)
 
 
 def put(tx: Transaction, room: RoomNid, events: Sequence[Event], origin: ServerName, now_ms: int) -> None:

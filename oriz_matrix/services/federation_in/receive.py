@@ -16,11 +16,11 @@ from oriz_matrix.net.errors import RemoteFailed
 from oriz_matrix.protocol.canonical import decode_strict
 from oriz_matrix.protocol.errors import Forbidden, MatrixError
 from oriz_matrix.protocol.events import Event, event_from_pdu
-from oriz_matrix.protocol.identifiers import EventId, RoomId, ServerName, UserId
+from oriz_matrix.protocol.identifiers import EventId, RoomId, UserId
 from oriz_matrix.services.federation_in import whole
 from oriz_matrix.services.federation_in.judge import Simple, simple
 from oriz_matrix.services.federation_in.missing import Unfound
-from oriz_matrix.services.federation_in.settle import Settle, Source, finish, require_accepted
+from oriz_matrix.services.federation_in.settle import Count, Settle, Source, finish, require_accepted
 from oriz_matrix.services.rooms import threads, unread
 from oriz_matrix.services.rooms.append import Append
 from oriz_matrix.services.rooms.follow_ups import follow_up
@@ -80,12 +80,13 @@ def nothing(_tx: Transaction) -> None:
 class Receive:
     """Works through what waits, in every process; an event that two of them take is appended by one."""
 
-    def __init__(self, db: Database, append: Append, settle: Settle, clock: Clock, here: ServerName) -> None:
+    def __init__(self, db: Database, append: Append, settle: Settle, clock: Clock, count: Count) -> None:
         self._db = db
         self._append = append
         self._settle = settle
         self._clock = clock
-        self._here = here
+        self._here = append.here
+        self._count = count
         self._working: dict[RoomId, _Worker] = {}
         self._places = asyncio.Semaphore(ROOMS_AT_ONCE)
         self._stopping = False
@@ -215,6 +216,7 @@ class Receive:
             log.info("an event waits", event_id=event.event_id, room=name.room_id, reason=str(error), given_up=given_up)
             if not given_up:
                 return False
+            self._count("given_up", 1)
             judged = None
         if judged is None:
             await self._done(name, [event])
@@ -246,6 +248,7 @@ class Receive:
         except (RoomMoved, Duplicate):
             return False
         self._append.appended(name, found.room.current, room, new)
+        self._count("accepted", len(new))
         return True
 
     async def _weighed(self, name: RoomName, found: Simple, source: Source) -> list[NewEvent]:

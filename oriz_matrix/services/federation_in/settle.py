@@ -4,7 +4,7 @@ An event that is accepted is first kept outside the timeline with the states bef
 with all that it changes of the current state. Each step can be done again after a crash.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -45,17 +45,22 @@ class Source(NamedTuple):
     passes_on: bool = False
 
 
+Count = Callable[[str, int], None]
+"""Hears what became of so many events: accepted, rejected, soft_failed, dropped or given_up."""
+
+
 class Settle:
-    """Settles events. `names`: this server's."""
+    """Settles events."""
 
     def __init__(
-        self, db: Database, append: Append, missing: MissingEvents, policy: PolicyServers, here: ServerName
+        self, db: Database, append: Append, missing: MissingEvents, policy: PolicyServers, count: Count
     ) -> None:
         self._db = db
         self._append = append
         self._missing = missing
         self._policy = policy
-        self._here = here
+        self._here = append.here
+        self._count = count
 
     async def event(self, name: RoomName, event: Event, source: Source, *, deep: bool = True) -> Judged | None:
         """Gives an event its place; its fate, None where it had one already.
@@ -69,6 +74,7 @@ class Settle:
         event, judged = await self._recommended(event, judged)
         if judged.rejected is not None or judged.soft_failed is not None:
             await self._db.write(_set_aside, name, event, judged)
+            self._count("soft_failed" if judged.rejected is None else "rejected", 1)
             log.info(
                 "an event is set aside",
                 event_id=event.event_id,
@@ -83,8 +89,10 @@ class Settle:
                 if found.refusal is not None:
                     judged = judged._replace(soft_failed=found.refusal)
                     await self._db.write(_set_aside, name, event, judged)
+                    self._count("soft_failed", 1)
                     return judged
                 if await self._arrive(name, event, source, judged, kept, found):
+                    self._count("accepted", 1)
                     return judged
         raise Unavailable("The room changes too fast, try again")
 

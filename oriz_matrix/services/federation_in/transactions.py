@@ -19,7 +19,7 @@ from oriz_matrix.services.changes import Changes
 from oriz_matrix.services.federation_in.edus import Edu
 from oriz_matrix.services.federation_in.receive import Receive
 from oriz_matrix.services.federation_in.retracted import Retracted
-from oriz_matrix.services.federation_in.settle import Source
+from oriz_matrix.services.federation_in.settle import Count, Source
 from oriz_matrix.services.federation_in.verify import Verify, event_id_of_any
 from oriz_matrix.services.jobs import Jobs
 from oriz_matrix.services.rooms import doors
@@ -55,6 +55,7 @@ class Told(NamedTuple):
     changes: Changes
     jobs: Jobs
     typing_notices: TypingNotices
+    fates: Count
 
 
 class _Taken(NamedTuple):
@@ -160,6 +161,7 @@ class Transactions:
                 events.append(read)
                 continue
             log.info("an event is dropped", room=name.room_id, reason=read.message)
+            self._told.fates("dropped", 1)
             if (event_id := event_id_of_any(pdu, name.version)) is not None:
                 results[event_id] = {"error": read.message}
         return events

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from oriz_matrix.protocol.errors import MatrixError, Unavailable
-from oriz_matrix.protocol.identifiers import EventId, RoomId
+from oriz_matrix.protocol.identifiers import EventId, RoomId, ServerName
 from oriz_matrix.protocol.policy import POLICY, is_exempt, policy_server
 from oriz_matrix.protocol.relations import THREAD, relation
 from oriz_matrix.services.changes import Changes
@@ -119,6 +119,11 @@ class Append:
             return turn.done.result()
         except _AskFirst:
             return await self._asking(room_id, draft)
+
+    @property
+    def here(self) -> ServerName:
+        """This server's name."""
+        return self._prepare.server_name
 
     def turn(self, room_id: RoomId) -> asyncio.Lock:
         """Held by who writes to a room, so that in one process nobody loses a race."""
