@@ -17,6 +17,8 @@ from tests.support.databases import Databases, run_folder
 FOLDER_VARIABLE = "ORIZ_TEST_RUN"
 """Tells the run's folder to the processes that pytest-xdist starts."""
 
+pytest.register_assert_rewrite("tests.plays")  # what they assert is shown with its values, as in tests
+
 settings.register_profile("quick", deadline=None, max_examples=60)
 settings.register_profile("ci", deadline=None, max_examples=200, print_blob=True)
 settings.register_profile("soak", deadline=None, max_examples=200, print_blob=True)

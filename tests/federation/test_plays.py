@@ -7,6 +7,7 @@ import pytest
 from oriz_matrix.protocol.room_versions import ROOM_VERSIONS
 from tests.plays import (
     acl,
+    devices,
     ephemeral,
     faults,
     finding,
@@ -40,6 +41,7 @@ SUBJECTS = (
     acl,
     upgrading,
     finding,
+    devices,
 )
 PLAYS = plays_of(*SUBJECTS)
 SHORT = [play for play in PLAYS if play.name == "joining.bob_joins_talks_and_leaves"]

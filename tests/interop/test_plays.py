@@ -6,7 +6,9 @@ from oriz_matrix.protocol.room_versions import ROOM_VERSIONS
 from tests.interop.pairs import PAIRS
 from tests.plays import (
     acl,
+    devices,
     ephemeral,
+    faults,
     finding,
     history,
     invites,
@@ -21,6 +23,17 @@ from tests.plays import (
 )
 from tests.plays.catalogue import Play, in_versions, plays_of
 from tests.plays.stage import Stage
+
+WITH_FAULTS = (
+    "they_talk_on_through_a_cut",
+    "what_the_network_swallows_comes_late",
+    "a_ban_during_a_cut_holds_afterwards",
+    "who_lost_power_during_a_cut_changed_nothing",
+    "what_waits_to_be_sent_survives_a_restart",
+    "much_was_said_while_bobs_server_was_down",
+    "an_invite_is_turned_down_though_nobody_hears_it",
+)
+"""The plays of faults that are given; each start of a Synapse takes seconds."""
 
 PLAYS = plays_of(
     joining,
@@ -42,7 +55,12 @@ PLAYS = plays_of(
 IN_FULL = ("10", "11", "12")
 SHORT = [play for play in PLAYS if play.name == "joining.bob_joins_talks_and_leaves"]
 OTHERS = [version for version in ROOM_VERSIONS if version not in IN_FULL]
-CHOSEN = [*in_versions(PLAYS, IN_FULL), *in_versions(SHORT, OTHERS)]
+FAULTS = [play for play in plays_of(faults) if play.name.split(".")[1] in WITH_FAULTS]
+CHOSEN = [
+    *in_versions(PLAYS, IN_FULL),
+    *in_versions(SHORT, OTHERS),
+    *in_versions([*plays_of(devices), *FAULTS], ["12"]),
+]
 
 
 def _programme() -> list[object]:

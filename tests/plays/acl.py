@@ -4,7 +4,7 @@ from tests.plays.person import turned_away
 from tests.plays.stage import Stage
 
 
-async def a_server_that_is_shut_out_is_not_heard(stage: Stage) -> None:
+async def trap_16_a_server_that_is_shut_out_is_not_heard(stage: Stage) -> None:
     alice, bob = await stage.people("alice", "bob")
     room = await stage.shared_room(alice, bob)
     elsewhere = await stage.shared_room(alice, bob)
@@ -19,7 +19,7 @@ async def a_server_that_is_shut_out_is_not_heard(stage: Stage) -> None:
     assert "can you hear me" not in alice.room(room).texts
 
 
-async def a_server_that_is_shut_out_cannot_join(stage: Stage) -> None:
+async def trap_16_a_server_that_is_shut_out_cannot_join(stage: Stage) -> None:
     alice, bob = await stage.people("alice", "bob")
     acl = {"allow": ["*"], "deny": [bob.at.split(":")[0]], "allow_ip_literals": True}
     shut = {"type": "m.room.server_acl", "state_key": "", "content": acl}

@@ -24,7 +24,7 @@ async def they_see_what_the_other_has_read(stage: Stage) -> None:
         await person.sees(lambda: (said, other.id) in person.room(room).receipts, "the receipt")  # noqa: B023
 
 
-async def a_private_receipt_stays_at_home(stage: Stage) -> None:
+async def trap_33_a_private_receipt_stays_at_home(stage: Stage) -> None:
     alice, bob = await stage.people("alice", "bob")
     room = await stage.shared_room(alice, bob)
     first, second = await alice.say(room, "one"), await alice.say(room, "two")

@@ -48,3 +48,19 @@ async def bob_finds_an_event_by_its_time(stage: Stage) -> None:
     await bob.join(room, via=[alice.at])
     await bob.sees_section(room, "join")
     assert await bob.at_time(room, when, "f") == early
+
+
+async def bob_reads_what_a_room_is_about(stage: Stage) -> None:
+    alice, bob = await stage.people("alice", "bob")
+    room = await stage.public_room(alice, name="The garden", topic="Roses")
+    found = await bob.request("GET", f"/v1/room_summary/{segment(room)}", via=[alice.at])
+    assert (found["room_id"], found["name"], found["topic"]) == (room, "The garden", "Roses")
+    assert (found["num_joined_members"], found["join_rule"], found["membership"]) == (1, "public", "leave")
+
+
+async def alice_proves_to_others_who_she_is(stage: Stage) -> None:
+    [alice] = await stage.people("alice")
+    token = await alice.request("POST", f"/v3/user/{segment(alice.id)}/openid/request_token", {})
+    assert token["matrix_server_name"] == alice.at
+    path = f"/_matrix/federation/v1/openid/userinfo?access_token={token['access_token']}"
+    assert await stage.federation("a", path) == {"sub": alice.id}

@@ -21,7 +21,7 @@ async def bob_pages_back_to_the_beginning(stage: Stage) -> None:
     assert await _told(bob, room) == said
 
 
-async def what_only_members_may_see_bob_does_not(stage: Stage) -> None:
+async def trap_30_what_only_members_may_see_bob_does_not(stage: Stage) -> None:
     alice, bob = await stage.people("alice", "bob")
     hidden = {"type": "m.room.history_visibility", "state_key": "", "content": {"history_visibility": "joined"}}
     room = await stage.public_room(alice, initial_state=[hidden])
@@ -34,7 +34,7 @@ async def what_only_members_may_see_bob_does_not(stage: Stage) -> None:
     assert await _told(alice, room) == ["before", "after"]
 
 
-async def what_was_taken_back_stays_so(stage: Stage) -> None:
+async def trap_30_what_was_taken_back_stays_so(stage: Stage) -> None:
     alice, bob = await stage.people("alice", "bob")
     room = await stage.public_room(alice)
     slip = await alice.say(room, "a slip")

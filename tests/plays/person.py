@@ -67,13 +67,15 @@ class RoomSeen:
 
 
 class Person(User):
-    """A user of a node."""
+    """A user of a node. to_device: what their device was sent. changed_devices: whose devices have changed."""
 
     def __init__(self, door: NodeDoor, credentials: Mapping[str, Any]) -> None:
         super().__init__(door, credentials)
         self.door = door
         self.node = door.node
         self._rooms: dict[str, RoomSeen] = {}
+        self.to_device: list[Json] = []
+        self.changed_devices: set[str] = set()
 
     def __str__(self) -> str:
         return self.id
@@ -93,6 +95,8 @@ class Person(User):
         for section, rooms in synced.body.get("rooms", {}).items():
             for room_id, body in rooms.items():
                 self.room(room_id).add(section, RoomUpdate(body))
+        self.to_device += synced.body.get("to_device", {}).get("events", [])
+        self.changed_devices.update(synced.body.get("device_lists", {}).get("changed", []))
         return synced
 
     async def sees(self, condition: Callable[[], object], what: str) -> None:

@@ -12,7 +12,7 @@ async def _room(stage: Stage, founder: Person, club: str, rule: str = "restricte
 
 
 @needs("restricted")
-async def who_is_in_the_club_comes_in(stage: Stage) -> None:
+async def trap_26_who_is_in_the_club_comes_in(stage: Stage) -> None:
     alice, bob, ben = await stage.people("alice", "bob", "ben")
     club = await stage.shared_room(alice, bob)
     room = await _room(stage, alice, club)
@@ -31,7 +31,7 @@ async def who_is_in_the_club_comes_in(stage: Stage) -> None:
 
 
 @needs("restricted")
-async def an_invitation_opens_too(stage: Stage) -> None:
+async def trap_26_an_invitation_opens_too(stage: Stage) -> None:
     alice, bob = await stage.people("alice", "bob")
     club = await stage.public_room(alice)
     room = await _room(stage, alice, club)
