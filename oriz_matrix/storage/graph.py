@@ -12,7 +12,7 @@ from oriz_matrix.storage.types import BranchNid, EventNid, Position, RoomNid, St
 class Node(NamedTuple):
     """An event's place; None for one that stands outside the timeline.
 
-    before: the state before it, None where that is not known.
+    before: the state before it, None where that is not known; is_rejected: it is not authorized there.
     """
 
     event: EventNid
@@ -21,12 +21,13 @@ class Node(NamedTuple):
     before: StateAt | None
     is_state: bool
     is_redacted: bool
+    is_rejected: bool
 
 
 def nodes(tx: Transaction, nids: Collection[EventNid]) -> list[Node]:
     """The nodes of several events."""
     sql = """
-        SELECT event, room, position, back, branch, state_at, state_key, redacted_by FROM event_status
+        SELECT event, room, position, back, branch, state_at, state_key, redacted_by, rejected FROM event_status
         WHERE event = ANY(:events)
     """
     return [_node(row) for row in tx.rows(sql, events=list(nids))] if nids else []
@@ -35,7 +36,7 @@ def nodes(tx: Transaction, nids: Collection[EventNid]) -> list[Node]:
 def nodes_before(tx: Transaction, room: RoomNid, place: Place, limit: int) -> list[Node]:
     """The newest events at or before a place, newest first."""
     sql = """
-        SELECT event, room, position, back, branch, state_at, state_key, redacted_by FROM event_status
+        SELECT event, room, position, back, branch, state_at, state_key, redacted_by, rejected FROM event_status
         WHERE room = :room AND (position, back) <= (:position, :back)
         ORDER BY position DESC, back DESC LIMIT :limit
     """
@@ -44,11 +45,11 @@ def nodes_before(tx: Transaction, room: RoomNid, place: Place, limit: int) -> li
 
 
 def _node(row: Row) -> Node:
-    event, room, position, back, branch, state_at, state_key, redacted_by = row
+    event, room, position, back, branch, state_at, state_key, redacted_by, rejected = row
     place = None if position is None else Place(position, back)
     # What stands outside the timeline may have been lent a state, which is another server's word.
     before = None if position is None or branch is None else StateAt(branch, state_at)
-    return Node(event, room, place, before, state_key is not None, redacted_by is not None)
+    return Node(event, room, place, before, state_key is not None, redacted_by is not None, rejected is not None)
 
 
 def fetched(

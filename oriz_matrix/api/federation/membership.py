@@ -36,13 +36,13 @@ async def make_join(call: ServerCall, room_id: RoomId, user_id: str, query: Vers
 
 
 @endpoint.put("/send_join/{room_id}/{event_id}", versions=FEDERATION_V2, auth=Auth.SERVER, surface=FEDERATION)
-async def send_join(call: ServerCall, room_id: RoomId, event_id: EventId, body: JsonObject) -> Stream:
+async def send_join(call: ServerCall, room_id: RoomId, event_id: str, body: JsonObject) -> Stream:
     """PUT /send_join/{roomId}/{eventId}."""
     return Stream(await call.services.resident.join(Handed(call.origin, room_id, event_id, body, "join")), JSON)
 
 
 @endpoint.put("/send_join/{room_id}/{event_id}", versions=FEDERATION_V1, auth=Auth.SERVER, surface=FEDERATION)
-async def send_join_v1(call: ServerCall, room_id: RoomId, event_id: EventId, body: JsonObject) -> Stream:
+async def send_join_v1(call: ServerCall, room_id: RoomId, event_id: str, body: JsonObject) -> Stream:
     """PUT /v1/send_join/{roomId}/{eventId}: not in the specification any more, for servers of before."""
     answer = await call.services.resident.join(Handed(call.origin, room_id, event_id, body, "join"))
     return Stream(_after_200(answer), JSON)
@@ -55,7 +55,7 @@ async def make_knock(call: ServerCall, room_id: RoomId, user_id: str, query: Ver
 
 
 @endpoint.put("/send_knock/{room_id}/{event_id}", versions=FEDERATION_V1, auth=Auth.SERVER, surface=FEDERATION)
-async def send_knock(call: ServerCall, room_id: RoomId, event_id: EventId, body: JsonObject) -> JsonObject:
+async def send_knock(call: ServerCall, room_id: RoomId, event_id: str, body: JsonObject) -> JsonObject:
     """PUT /send_knock/{roomId}/{eventId}."""
     return await call.services.resident.knock(Handed(call.origin, room_id, event_id, body, "knock"))
 
@@ -67,14 +67,14 @@ async def make_leave(call: ServerCall, room_id: RoomId, user_id: str) -> JsonObj
 
 
 @endpoint.put("/send_leave/{room_id}/{event_id}", versions=FEDERATION_V2, auth=Auth.SERVER, surface=FEDERATION)
-async def send_leave(call: ServerCall, room_id: RoomId, event_id: EventId, body: JsonObject) -> JsonObject:
+async def send_leave(call: ServerCall, room_id: RoomId, event_id: str, body: JsonObject) -> JsonObject:
     """PUT /send_leave/{roomId}/{eventId}."""
     await call.services.resident.leave(Handed(call.origin, room_id, event_id, body, "leave"))
     return {}
 
 
 @endpoint.put("/send_leave/{room_id}/{event_id}", versions=FEDERATION_V1, auth=Auth.SERVER, surface=FEDERATION)
-async def send_leave_v1(call: ServerCall, room_id: RoomId, event_id: EventId, body: JsonObject) -> list[Any]:
+async def send_leave_v1(call: ServerCall, room_id: RoomId, event_id: str, body: JsonObject) -> list[Any]:
     """PUT /v1/send_leave/{roomId}/{eventId}: not in the specification any more, for servers of before."""
     await call.services.resident.leave(Handed(call.origin, room_id, event_id, body, "leave"))
     return [200, {}]

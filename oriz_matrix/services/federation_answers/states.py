@@ -54,9 +54,10 @@ class StateAnswers:
 
 def _state(tx: Transaction, origin: ServerName, room_id: RoomId, event_id: EventId) -> _State:
     room = doors.entered(tx, room_id, origin)
-    before = _node(tx, room.nid, event_id).before
-    if before is None:
+    node = _node(tx, room.nid, event_id)
+    if node.before is None or node.is_rejected:
         raise NotFound("This server does not know the state at the event")
+    before = node.before
     numbers = sorted(room_state.at(tx, before).values())
     return _State(numbers, _complete(tx, room.nid, authchains.chain(tx, numbers)) if numbers else [])
 

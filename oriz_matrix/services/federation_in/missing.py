@@ -85,7 +85,7 @@ class MissingEvents:
                 for one in found.values()
                 if any(i not in found and (i not in known or known[i].after is None) for i in one.prev_event_ids)
             ]
-            if not new or not latest:
+            if not new or not latest or len(batch) < GAP_EVENTS:  # that is all that they give
                 break
         return list(found.values())
 

@@ -170,12 +170,15 @@ class Transactions:
         self, origin: ServerName, room_id: RoomId, pdus: Sequence[Any], error: MatrixError, results: Results
     ) -> None:
         """What is said of the events of a room that the server may not send events of."""
+        name = await self._db.read(rooms.find, room_id)
         for pdu in pdus:
             event_id = await self._retracted.take(origin, room_id, pdu)
             if event_id is not None:
                 results[event_id] = {}
-            elif isinstance(said := pdu.get("event_id"), str):
-                results[EventId(said)] = {"error": error.message}
+            elif name is not None and (said := event_id_of_any(pdu, name.version)) is not None:
+                results[said] = {"error": error.message}
+            elif isinstance(written := pdu.get("event_id"), str):
+                results[EventId(written)] = {"error": error.message}
 
     def _known_edus(self, edus: Sequence[Any]) -> tuple[list[tuple[Edu, Any]], list[tuple[Edu, Any]]]:
         """The messages of known types: those that must be stored first, and the others. The rest is dropped."""

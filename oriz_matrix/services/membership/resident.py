@@ -12,7 +12,7 @@ from oriz_matrix.protocol.errors import BadJson, Forbidden, IncompatibleRoomVers
 from oriz_matrix.protocol.event_builder import countersigned
 from oriz_matrix.protocol.event_contents import MEMBER, Member, member_key
 from oriz_matrix.protocol.events import Event, StateKey, event_from_pdu
-from oriz_matrix.protocol.identifiers import EventId, RoomId, ServerName, UserId, domain_of, parse_user_id
+from oriz_matrix.protocol.identifiers import RoomId, ServerName, UserId, domain_of, parse_user_id
 from oriz_matrix.protocol.stripped_state import shown_events, shown_keys
 from oriz_matrix.services.federation_in.receive import Receive
 from oriz_matrix.services.federation_in.settle import Source
@@ -41,11 +41,11 @@ class Ask(NamedTuple):
 
 
 class Handed(NamedTuple):
-    """An event that another server hands over, as it says."""
+    """An event that another server hands over, as it says; the id is that of the path."""
 
     origin: ServerName
     room_id: RoomId
-    event_id: EventId
+    event_id: str
     pdu: Mapping[str, Any]
     membership: str
 
@@ -118,6 +118,8 @@ class Resident:
     async def _read(self, handed: Handed) -> tuple[RoomName, Event]:
         """The event, if it is what the other server may hand over (traps.md 27)."""
         name = await self._db.read(_door, handed.room_id, handed.origin)
+        if not _claims_signature(handed.pdu, handed.origin):
+            raise Forbidden("signatures: the event is not signed by its sender's server")
         event = event_from_pdu(handed.pdu, name.version)
         if event.event_id != handed.event_id:
             raise BadJson("The event has another id than the path says")
@@ -193,6 +195,12 @@ class _Answer(NamedTuple):
     state: list[EventNid]
     auth_chain: list[EventNid]
     servers: list[ServerName]
+
+
+def _claims_signature(pdu: Mapping[str, Any], server: ServerName) -> bool:
+    """Whether an event says to be signed by a server; whether that is so is seen when the rest is in order."""
+    signatures = pdu.get("signatures")
+    return isinstance(signatures, dict) and bool(signatures.get(server))
 
 
 def _joined(tx: Transaction, name: RoomName, event: Event) -> _Answer:

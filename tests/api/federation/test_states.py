@@ -133,14 +133,23 @@ async def test_of_what_was_set_aside_the_state_is_known_too(neighbour: Neighbour
     alice = await neighbour.home.user("alice")
     room = await shared_room(neighbour, alice)
     text = {"msgtype": "m.text", "body": "x"}
-    for rejected in (None, "for a test"):
-        event = await neighbour.make(room, "m.room.message", neighbour.user("bob"), text)
-        await neighbour.set_aside(event, rejected=rejected)
-        state = await state_at(neighbour, room, event.event_id)
-        assert {key: each.event_id for key, each in state.items()} == {
-            key: each["event_id"] for key, each in (await alice.whole_state(room)).items()
-        }
-        assert await auth_chain(neighbour, room, event.event_id)
+    event = await neighbour.make(room, "m.room.message", neighbour.user("bob"), text)
+    await neighbour.set_aside(event)
+    state = await state_at(neighbour, room, event.event_id)
+    assert {key: each.event_id for key, each in state.items()} == {
+        key: each["event_id"] for key, each in (await alice.whole_state(room)).items()
+    }
+    assert await auth_chain(neighbour, room, event.event_id)
+
+
+async def test_at_a_rejected_event_there_is_no_state(neighbour: Neighbour) -> None:
+    alice = await neighbour.home.user("alice")
+    room = await shared_room(neighbour, alice)
+    event = await neighbour.make(room, "m.room.message", neighbour.user("bob"), {"msgtype": "m.text", "body": "x"})
+    await neighbour.set_aside(event, rejected="for a test")
+    for path in (f"/state/{segment(room)}", f"/state_ids/{segment(room)}"):
+        answer = await neighbour.get(path, [("event_id", event.event_id)])
+        assert (answer.status, answer.body["errcode"]) == (404, "M_NOT_FOUND")
 
 
 async def test_where_the_state_is_not_known_there_is_none(neighbour: Neighbour) -> None:
