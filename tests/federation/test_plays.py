@@ -44,7 +44,7 @@ SUBJECTS = (
     devices,
 )
 PLAYS = plays_of(*SUBJECTS)
-SHORT = [play for play in PLAYS if play.name == "joining.bob_joins_talks_and_leaves"]
+SHORT = [play for play in PLAYS if play.act is joining.bob_joins_talks_and_leaves]
 FULL = {"12": "ab", "11": "ba"}
 """Versions in which all is played, and which server is in front; tests/interop has all of version 10 too."""
 

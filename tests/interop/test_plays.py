@@ -25,13 +25,13 @@ from tests.plays.catalogue import Play, in_versions, plays_of
 from tests.plays.stage import Stage
 
 WITH_FAULTS = (
-    "they_talk_on_through_a_cut",
-    "what_the_network_swallows_comes_late",
-    "a_ban_during_a_cut_holds_afterwards",
-    "who_lost_power_during_a_cut_changed_nothing",
-    "what_waits_to_be_sent_survives_a_restart",
-    "much_was_said_while_bobs_server_was_down",
-    "an_invite_is_turned_down_though_nobody_hears_it",
+    faults.they_talk_on_through_a_cut,
+    faults.what_the_network_swallows_comes_late,
+    faults.trap_21_a_ban_during_a_cut_holds_afterwards,
+    faults.trap_22_who_lost_power_during_a_cut_changed_nothing,
+    faults.trap_31_what_waits_to_be_sent_survives_a_restart,
+    faults.trap_31_much_was_said_while_bobs_server_was_down,
+    faults.an_invite_is_turned_down_though_nobody_hears_it,
 )
 """The plays of faults that are given; each start of a Synapse takes seconds."""
 
@@ -53,9 +53,9 @@ PLAYS = plays_of(
 
 
 IN_FULL = ("10", "11", "12")
-SHORT = [play for play in PLAYS if play.name == "joining.bob_joins_talks_and_leaves"]
+SHORT = [play for play in PLAYS if play.act is joining.bob_joins_talks_and_leaves]
 OTHERS = [version for version in ROOM_VERSIONS if version not in IN_FULL]
-FAULTS = [play for play in plays_of(faults) if play.name.split(".")[1] in WITH_FAULTS]
+FAULTS = [play for play in plays_of(faults) if play.act in WITH_FAULTS]
 CHOSEN = [
     *in_versions(PLAYS, IN_FULL),
     *in_versions(SHORT, OTHERS),
