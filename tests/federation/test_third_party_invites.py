@@ -145,6 +145,7 @@ async def test_an_invite_reaches_its_server_through_the_inviting_one(
     answer = await on_bind(zoe, invited, binding(invited.id, room_id, inviting.id))
     assert (answer.status, answer.body) == (200, {})
     await invited.sees_section(room_id, "invite")
+    await inviting.sees_member(room_id, invited, "invite")
     await invited.join(room_id)
     await inviting.sees_member(room_id, invited, "join")
 

@@ -207,11 +207,19 @@ async def peer(authority: Authority, operations: Sequence[Operation], host: str 
             application.router.add_route(operation.method, operation.path, _handler(here, operation))
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
         await runner.setup()
+        assert runner.server is not None
+        stack.push_async_callback(_hang_up, runner.server)
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, host, 0, ssl_context=serving).start()
         here.called(f"{host}:{runner.addresses[0][1]}")
         yield here
         assert here.complaints == []
+
+
+async def _hang_up(server: web.Server) -> None:
+    """Closes connections that were made while the listener closed; the server would never hear of them."""
+    await asyncio.sleep(0.02)
+    await server.shutdown(0)
 
 
 def _handler(here: Peer, operation: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
