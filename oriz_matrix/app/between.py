@@ -18,7 +18,7 @@ from oriz_matrix.services.federation_in.transactions import Taking, Told, Transa
 from oriz_matrix.services.federation_in.verify import Verify
 from oriz_matrix.services.federation_out.senders import Owner, Senders
 from oriz_matrix.services.jobs import Jobs
-from oriz_matrix.services.membership.elsewhere import Elsewhere
+from oriz_matrix.services.membership.elsewhere import Elsewhere, Finding
 from oriz_matrix.services.membership.handshakes import Handshakes
 from oriz_matrix.services.membership.invited import Invited
 from oriz_matrix.services.membership.remote import Entering, Incoming, Remote
@@ -26,7 +26,6 @@ from oriz_matrix.services.membership.resident import Resident
 from oriz_matrix.services.membership.third_party import ThirdPartyInvites
 from oriz_matrix.services.outgoing import Outgoing
 from oriz_matrix.services.policy_servers import PolicyServers
-from oriz_matrix.services.rooms.aliases import Aliases
 from oriz_matrix.services.rooms.append import Append, Makes
 from oriz_matrix.services.rooms.prepare import Prepare
 from oriz_matrix.services.server_keys import ServerKeys
@@ -51,7 +50,7 @@ class Below(NamedTuple):
     policy: PolicyServers
     append: Append
     typing_notices: TypingNotices
-    aliases: Aliases
+    finding: Finding
     fates: Count
 
 
@@ -83,7 +82,7 @@ def between(below: Below) -> Between:
     handshakes = Handshakes(federation, here, below.prepare.key, clock)
     remote = Remote(database, below.append, below.prepare, handshakes, Incoming(verify, missing, receive, entering))
     makes = Makes(below.prepare, below.policy)
-    elsewhere = Elsewhere(database, below.aliases, makes, remote, handshakes, receive)
+    elsewhere = Elsewhere(database, below.finding, makes, remote, handshakes, receive)
     told = Told(below.changes, below.jobs, below.typing_notices, below.fates)
     return Between(
         receive=receive,

@@ -44,6 +44,7 @@ from oriz_matrix.services.federation_out.senders import Senders
 from oriz_matrix.services.filters import Filters
 from oriz_matrix.services.jobs import Jobs
 from oriz_matrix.services.membership.change import Membership
+from oriz_matrix.services.membership.elsewhere import Finding
 from oriz_matrix.services.outgoing import Outgoing
 from oriz_matrix.services.periodic import Periodic, Watch
 from oriz_matrix.services.policy_servers import PolicyServers
@@ -131,8 +132,9 @@ def build(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
     passwords = Passwords(Hasher(config.passwords))
     typing_notices = TypingNotices(core.database, core.changes, core.outgoing, clock)
     aliases = Aliases(core.database, core.append, clock, core.server_name, core.queries)
-    shared = _between(core, typing_notices, aliases)
-    services = _services(core, shared, passwords, typing_notices, aliases)
+    finding = Finding(aliases, Summaries(core.database, core.queries, aliases, core.server_name))
+    shared = _between(core, typing_notices, finding)
+    services = _services(core, shared, passwords, typing_notices, finding)
     core.changes.listen(core.sessions.on_change)
     core.changes.listen(partial(whole.forget, core.database.caches))
     core.jobs.register(NEWCOMERS, Newcomers(core.database, core.outgoing, core.server_name).carry_out)
@@ -199,7 +201,7 @@ def _core(config: Config, dialect: Dialect, key: SigningKey, clock: Clock, ids: 
     )
 
 
-def _between(core: _Core, typing_notices: TypingNotices, aliases: Aliases) -> Between:
+def _between(core: _Core, typing_notices: TypingNotices, finding: Finding) -> Between:
     return between(
         Below(
             database=core.database,
@@ -215,14 +217,14 @@ def _between(core: _Core, typing_notices: TypingNotices, aliases: Aliases) -> Be
             policy=core.policy,
             append=core.append,
             typing_notices=typing_notices,
-            aliases=aliases,
+            finding=finding,
             fates=core.metrics.count_incoming,
         )
     )
 
 
 def _services(
-    core: _Core, shared: Between, passwords: Passwords, typing_notices: TypingNotices, aliases: Aliases
+    core: _Core, shared: Between, passwords: Passwords, typing_notices: TypingNotices, finding: Finding
 ) -> Services:
     config, database, changes, clock, ids = core.config, core.database, core.changes, core.clock, core.ids
     append, sessions, server_name = core.append, core.sessions, core.server_name
@@ -236,10 +238,9 @@ def _services(
     history = History(database, changes, core.ignored, clock, config.limits.event_page)
     history.fill_with(shared.backfill.fill)
     read = Read(database, core.ignored, clock)
-    summaries = Summaries(database, core.queries, aliases, server_name)
     return Services(
         account_data=AccountData(database, changes, push_rules),
-        aliases=aliases,
+        aliases=finding.aliases,
         capabilities=Capabilities(config.rooms),
         create=Create(database, founding, shared.elsewhere, config.rooms.default_version),
         cross_signing=CrossSigning(database, changes, core.outgoing, interactive, clock),
@@ -266,8 +267,8 @@ def _services(
         shared_secret=SharedSecret(Nonces(database, clock, ids), creation, passwords, secret, server_name),
         state_answers=StateAnswers(database),
         snapshots=Snapshots(database, changes, core.ignored, (read, history), clock),
-        space_walks=SpaceWalks(database, summaries, ids, clock),
-        summaries=summaries,
+        space_walks=SpaceWalks(database, finding.summaries, ids, clock),
+        summaries=finding.summaries,
         sync=Sync(database, changes, sessions, core.ignored, clock),
         third_party_invites=shared.third_party_invites,
         times=Times(database, core.queries, history),

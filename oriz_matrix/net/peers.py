@@ -114,6 +114,8 @@ def _object(body: bytes) -> dict[str, Any]:
         content = decode_strict(body)
     except MatrixError as error:
         raise BadAnswer(f"the answer cannot be read: {error.message}") from None
+    if isinstance(content, list) and len(content) == 2 and content[0] == 200:
+        content = content[1]  # the first version of the handshakes answers so
     if not isinstance(content, dict):
         raise BadAnswer("the answer is no JSON object")
     return content

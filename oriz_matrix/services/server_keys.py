@@ -33,6 +33,8 @@ PUBLISHED_FOR_MS = 24 * 3600 * 1000
 """How long others may keep what this server publishes."""
 ASK_AGAIN_SECONDS = 60.0
 """A server that was just asked is not asked again: whoever sends nonsense in its name must not make us a nuisance."""
+NOTARY_PAUSE_SECONDS = 1.0
+"""The same for who wants to know more than this server has, as a notary."""
 AT_ONCE = 100
 FEW = 10
 """So many servers are asked themselves before a notary is."""
@@ -156,7 +158,7 @@ class ServerKeys:
             if _is_stale(known.get(server), set(wanted), now, max([least, *(each or now for each in wanted.values())]))
         ]
         if stale:
-            await self._ask_each(stale)
+            await self._ask_each(stale, NOTARY_PAUSE_SECONDS)
             known = await self._db.read(server_keys.answers, list(chosen))
         theirs = [sign_json(answer.content, self._server_name, self._key) for answer in known.values()]
         return ours + theirs
@@ -201,17 +203,17 @@ class ServerKeys:
     async def _ask_themselves(self, missing: Sequence[Need]) -> None:
         await self._ask_each({need.server for need in missing if need.server != self._server_name})
 
-    async def _ask_each(self, servers: Iterable[ServerName]) -> None:
-        await asyncio.gather(*(self._asking.share(server, self._asker(server)) for server in servers))
+    async def _ask_each(self, servers: Iterable[ServerName], pause: float = ASK_AGAIN_SECONDS) -> None:
+        await asyncio.gather(*(self._asking.share(server, self._asker(server, pause)) for server in servers))
 
-    def _asker(self, server: ServerName) -> Any:
-        return lambda: self._ask(server)
+    def _asker(self, server: ServerName, pause: float) -> Any:
+        return lambda: self._ask(server, pause)
 
-    async def _ask(self, server: ServerName) -> None:
+    async def _ask(self, server: ServerName, pause: float) -> None:
         """Asks a server for its keys, unless it was asked just now, and keeps them."""
         asked_at = self._asked.get(server)
         now = self._clock.monotonic()
-        if self._client is None or (asked_at is not None and now < asked_at + ASK_AGAIN_SECONDS):
+        if self._client is None or (asked_at is not None and now < asked_at + pause):
             return
         self._asked.put(server, now)
         async with self._places:

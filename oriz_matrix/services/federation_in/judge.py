@@ -121,7 +121,7 @@ HELD_BACK = EventNid(-1)
 
 def redacted_by(tx: Transaction, name: RoomName, state: Mapping[StateKey, Event], event: Event) -> EventNid | None:
     """The event that this one redacts; None for what is no redaction, HELD_BACK where it may not be shown."""
-    if event.type != REDACTION or event.is_state:
+    if event.type != REDACTION or event.is_state or event.redacts == event.event_id:
         return None
     named = [EventId(event.redacts)] if isinstance(event.redacts, str) and "\0" not in event.redacts else []
     target = next(iter(arrivals.find(tx, named).values()), None)

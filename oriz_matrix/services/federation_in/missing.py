@@ -13,8 +13,6 @@ import structlog
 from oriz_matrix.net.errors import RemoteFailed
 from oriz_matrix.net.federation import Federation
 from oriz_matrix.net.peers import PeerRequest, uri
-from oriz_matrix.protocol.authorization import auth_keys_of, check_with_state
-from oriz_matrix.protocol.errors import Forbidden
 from oriz_matrix.protocol.event_contents import CREATE
 from oriz_matrix.protocol.events import Event, StateKey
 from oriz_matrix.protocol.identifiers import EventId, ServerName
@@ -212,7 +210,7 @@ def _lend(tx: Transaction, name: RoomName, event_id: EventId, state_ids: Collect
         raise Unfound("the state has no create event")
     numbers = dict(told.numbers)
     event = events.load(tx, [stored[event_id].number])[stored[event_id].number]
-    if event.is_state and stored[event_id].rejected is None and _is_allowed(event, told):
+    if event.is_state and stored[event_id].rejected is None:  # as other servers do it, who must agree
         numbers[event.key] = stored[event_id].number
     arrivals.lend(tx, name.nid, event_id, as_fork(tx, name, numbers))
 
@@ -225,15 +223,6 @@ def as_fork(tx: Transaction, name: RoomName, state: Mapping[StateKey, EventNid])
     changes: dict[StateKeyNid, EventNid | None] = {k: nid for k, nid in wanted.items() if present.get(k) != nid}
     changes |= {key: None for key in present if key not in wanted}
     return Fork(current, changes)
-
-
-def _is_allowed(event: Event, state: _State) -> bool:
-    keys = [CREATE, *auth_keys_of(event)]
-    try:
-        check_with_state(event, {key: state.bodies[state.numbers[key]] for key in keys if key in state.numbers})
-    except Forbidden:
-        return False
-    return True
 
 
 def _large(method: str, target: str) -> PeerRequest:

@@ -29,10 +29,18 @@ from oriz_matrix.services.rooms.aliases import Aliases
 from oriz_matrix.services.rooms.append import Makes
 from oriz_matrix.services.rooms.prepare import Draft
 from oriz_matrix.services.rooms.snapshot import Snapshot, snapshot
+from oriz_matrix.services.rooms.summaries import Summaries
 from oriz_matrix.storage import events, membership, profiles, rooms, servers
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import UserNid
+
+
+class Finding(NamedTuple):
+    """How rooms of other servers are found, and what is told of them."""
+
+    aliases: Aliases
+    summaries: Summaries
 
 
 class Place(NamedTuple):
@@ -47,10 +55,10 @@ class Elsewhere:
     """Acts through other servers."""
 
     def __init__(
-        self, db: Database, aliases: Aliases, makes: Makes, remote: Remote, handshakes: Handshakes, receive: Receive
+        self, db: Database, finding: Finding, makes: Makes, remote: Remote, handshakes: Handshakes, receive: Receive
     ) -> None:
         self._db = db
-        self._aliases = aliases
+        self._aliases, self._summaries = finding
         self._prepare, self._policy = makes
         self._remote = remote
         self._handshakes = handshakes
@@ -62,7 +70,9 @@ class Elsewhere:
         place = await self._find(requester, room, via)
         self._check(requester, place)
         if requester.is_guest:
-            raise GuestAccessForbidden("Guests may not join this room")
+            summary = await self._summaries.of_room(requester, place.room_id, place.servers)
+            if not summary.guest_can_join:
+                raise GuestAccessForbidden("Guests may not join this room")
         wish = await self._wish(requester, place, content)
         await self._remote.join(wish, place.servers)
         return place.room_id

@@ -4,24 +4,26 @@ Whatever they answer is checked before it is signed or kept (traps.md 27, 42). S
 "Knocking upon a room", "Leaving Rooms (Rejecting Invites)", "Inviting to a room".
 """
 
+import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import structlog
+from msgspec.structs import replace
 
 from oriz_matrix.base.clock import Clock
 from oriz_matrix.net.errors import BadAnswer, Refused, RemoteFailed
 from oriz_matrix.net.federation import Federation
 from oriz_matrix.net.peers import PeerRequest, uri
 from oriz_matrix.protocol.canonical import encode
-from oriz_matrix.protocol.errors import BadGateway, Forbidden, IncompatibleRoomVersion, MatrixError, NotFound
+from oriz_matrix.protocol.errors import BadGateway, IncompatibleRoomVersion, MatrixError, NotFound
 from oriz_matrix.protocol.event_builder import complete
 from oriz_matrix.protocol.event_contents import MEMBER, Member
 from oriz_matrix.protocol.events import Event, event_from_pdu
 from oriz_matrix.protocol.identifiers import RoomId, ServerName, UserId
-from oriz_matrix.protocol.room_versions import ROOM_VERSIONS, RoomVersion
+from oriz_matrix.protocol.room_versions import ROOM_VERSIONS, EventIdFormat, RoomVersion
 from oriz_matrix.protocol.signing import SigningKey
-from oriz_matrix.protocol.stripped_state import prune
+from oriz_matrix.protocol.stripped_state import prune, strip
 
 T = TypeVar("T")
 
@@ -31,6 +33,9 @@ LARGEST_ROOM = 256 * 1024 * 1024
 MOST_ASKED = 10
 """So many servers are asked, one after the other."""
 VOUCHER = "join_authorised_via_users_server"
+
+UNAUTHORIZED = 401
+ERRCODE = re.compile(r"[A-Z][A-Z0-9_.]{0,99}", re.ASCII)
 
 log = structlog.get_logger()
 
@@ -58,6 +63,15 @@ class Knocked(NamedTuple):
     event: Event
     server: ServerName
     shown: list[dict[str, Any]]
+
+
+class Told(MatrixError):
+    """What another server says against a membership, as it says it."""
+
+    def __init__(self, error: Refused) -> None:
+        super().__init__(f"The other server says: {error.error[:500]}")
+        self.status = error.status
+        self.errcode = error.errcode if ERRCODE.fullmatch(error.errcode) else "M_UNKNOWN"
 
 
 class Handshakes:
@@ -92,7 +106,7 @@ class Handshakes:
                 seconds=HANDSHAKE_SECONDS,
                 limit=LARGEST_ROOM,
             )
-            answer = await federation.ask(server, request)
+            answer = await _either(federation, server, request)
             state, chain = answer.get("state"), answer.get("auth_chain")
             if not isinstance(state, list) or not isinstance(chain, list):
                 raise BadAnswer("state, auth_chain: must be lists")
@@ -132,9 +146,19 @@ class Handshakes:
                 "invite_room_state": [one.pdu for one in shown],
             }
             target = uri(f"{V2}/invite", event.room_id, event.event_id)
-            answer = await federation.ask(
-                server, PeerRequest(method="PUT", uri=target, body=encode(body), seconds=HANDSHAKE_SECONDS)
-            )
+            request = PeerRequest(method="PUT", uri=target, body=encode(body), seconds=HANDSHAKE_SECONDS)
+            try:
+                answer = await federation.ask(server, request)
+            except Refused as error:
+                if not _is_unknown(error) or event.version.event_id_format is not EventIdFormat.CHOSEN:
+                    raise
+                unsigned = {"invite_room_state": [strip(one) for one in shown]}
+                first = replace(
+                    request,
+                    uri=uri(f"{V1}/invite", event.room_id, event.event_id),
+                    body=encode({**event.pdu, "unsigned": unsigned}),
+                )
+                answer = await federation.ask(server, first)
             signed = _signed_by_both(event, answer.get("event"))
             if server not in signed.pdu["signatures"]:
                 raise BadAnswer("event: the invite is not signed by the invited user's server")
@@ -185,7 +209,7 @@ class Handshakes:
         request = PeerRequest(
             method="PUT", uri=uri(path, event.room_id, event.event_id), body=event.encoded, seconds=HANDSHAKE_SECONDS
         )
-        return await federation.ask(server, request)
+        return await _either(federation, server, request)
 
     async def _of_any(
         self, servers: Sequence[ServerName], ask: Callable[[Federation, ServerName], Coroutine[Any, Any, T]]
@@ -202,6 +226,21 @@ class Handshakes:
                 log.info("a server does not take a membership", server=server, reason=str(error))
                 failure = _meaning(error, failure)
         raise failure
+
+
+async def _either(federation: Federation, server: ServerName, request: PeerRequest) -> dict[str, Any]:
+    """The answer to a request of the second version, or of the first where a server knows no other."""
+    try:
+        return await federation.ask(server, request)
+    except Refused as error:
+        if not _is_unknown(error) or not request.uri.startswith(V2):
+            raise
+        return await federation.ask(server, replace(request, uri=V1 + request.uri.removeprefix(V2)))
+
+
+def _is_unknown(error: Refused) -> bool:
+    """Whether a server does not know the operation."""
+    return error.status in (404, 405) and (error.errcode == "M_UNRECOGNIZED" or not error.content)
 
 
 def _signed_by_both(event: Event, answered: object) -> Event:
@@ -226,21 +265,12 @@ def _both(signed: Event, event: Event) -> dict[str, Any]:
 
 
 def _meaning(error: RemoteFailed, before: MatrixError) -> MatrixError:
-    """What a failure means to the user: a refusal by a server counts more than one that is away."""
-    if not isinstance(error, Refused):
-        return before if isinstance(before, Forbidden) else BadGateway("The other server does not answer as it should")
+    """What a failure means to the user: what a server says counts more than that one is away."""
+    if not isinstance(error, Refused) or error.temporary or error.status == UNAUTHORIZED:
+        return before if isinstance(before, Told) else BadGateway("The other server does not answer as it should")
     if error.errcode == "M_INCOMPATIBLE_ROOM_VERSION":
         return IncompatibleRoomVersion(room_version=str(error.content.get("room_version", ""))[:32])
-    if error.status in (400, 403):
-        return Forbidden(f"The other server refuses: {error.error[:200]}")
-    if error.status == 404:
-        return NotFound(f"The other server does not know it: {error.error[:200]}")
-    return before if isinstance(before, Forbidden) else BadGateway("The other server cannot do it now")
-
-
-def of_room_version(name: object) -> RoomVersion | None:
-    """A room version by its name, as another server says it."""
-    return ROOM_VERSIONS.get(name) if isinstance(name, str) else None
+    return Told(error)
 
 
 def is_membership(event: Event, membership: str) -> bool:

@@ -118,8 +118,8 @@ class Resident:
     async def _read(self, handed: Handed) -> tuple[RoomName, Event]:
         """The event, if it is what the other server may hand over (traps.md 27)."""
         name = await self._db.read(_door, handed.room_id, handed.origin)
-        if not _claims_signature(handed.pdu, handed.origin):
-            raise Forbidden("signatures: the event is not signed by its sender's server")
+        if not _is_sealed(handed.pdu, handed.origin):
+            raise Forbidden("signatures, hashes: the event is not signed by its sender's server")
         event = event_from_pdu(handed.pdu, name.version)
         if event.event_id != handed.event_id:
             raise BadJson("The event has another id than the path says")
@@ -197,10 +197,10 @@ class _Answer(NamedTuple):
     servers: list[ServerName]
 
 
-def _claims_signature(pdu: Mapping[str, Any], server: ServerName) -> bool:
-    """Whether an event says to be signed by a server; whether that is so is seen when the rest is in order."""
+def _is_sealed(pdu: Mapping[str, Any], server: ServerName) -> bool:
+    """Whether an event says to be signed by a server, content and all; that it is so is seen when the rest is right."""
     signatures = pdu.get("signatures")
-    return isinstance(signatures, dict) and bool(signatures.get(server))
+    return isinstance(signatures, dict) and bool(signatures.get(server)) and bool(pdu.get("hashes"))
 
 
 def _joined(tx: Transaction, name: RoomName, event: Event) -> _Answer:
