@@ -1,7 +1,7 @@
 """Whose devices or cross-signing keys changed when, and who is to hear of it: those who share a room with them.
 
-Of a user with whom nothing ever happened there is no row, and nobody is told when such a user comes or goes. Source:
-client-server API, "Tracking the device list for a user"; server-server API, "Device Management".
+Of a user of here with whom nothing ever happened there is no row, and nobody is told when such a user comes or goes.
+Source: client-server API, "Tracking the device list for a user"; server-server API, "Device Management".
 """
 
 from collections.abc import Collection, Sequence
@@ -130,7 +130,8 @@ def have_come(tx: Transaction, rooms: Collection[RoomNid], after: Position) -> s
         SELECT m.user_nid FROM memberships m
         WHERE m.since > :after AND m.stay_since > :after AND m.until = :forever AND m.membership = 'join'
             AND m.room = ANY(:rooms)
-            AND (SELECT l.user_nid FROM device_lists l WHERE l.user_nid = m.user_nid) IS NOT NULL
+            AND ((SELECT l.user_nid FROM device_lists l WHERE l.user_nid = m.user_nid) IS NOT NULL
+                OR (SELECT a.user_nid FROM accounts a WHERE a.user_nid = m.user_nid) IS NULL)
     """
     return {user for (user,) in tx.rows(sql, after=after, rooms=list(rooms), forever=FOREVER)}
 
@@ -155,7 +156,8 @@ def were_in(tx: Transaction, rooms: Sequence[RoomNid], after: Position) -> set[U
     sql = """
         SELECT m.user_nid FROM memberships m
         WHERE m.room = ANY(:rooms) AND m.until > :after AND m.membership = 'join'
-            AND (SELECT l.user_nid FROM device_lists l WHERE l.user_nid = m.user_nid) IS NOT NULL
+            AND ((SELECT l.user_nid FROM device_lists l WHERE l.user_nid = m.user_nid) IS NOT NULL
+                OR (SELECT a.user_nid FROM accounts a WHERE a.user_nid = m.user_nid) IS NULL)
     """
     return {user for (user,) in tx.rows(sql, rooms=rooms, after=after)} if rooms else set()
 
@@ -165,7 +167,8 @@ def have_left(tx: Transaction, rooms: Sequence[RoomNid], after: Position) -> set
     sql = """
         SELECT m.user_nid FROM memberships m
         WHERE m.room = ANY(:rooms) AND m.until > :after AND m.until < :forever AND m.membership = 'join'
-            AND (SELECT l.user_nid FROM device_lists l WHERE l.user_nid = m.user_nid) IS NOT NULL
+            AND ((SELECT l.user_nid FROM device_lists l WHERE l.user_nid = m.user_nid) IS NOT NULL
+                OR (SELECT a.user_nid FROM accounts a WHERE a.user_nid = m.user_nid) IS NULL)
     """
     return {user for (user,) in tx.rows(sql, rooms=rooms, after=after, forever=FOREVER)} if rooms else set()
 

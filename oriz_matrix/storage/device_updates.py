@@ -87,7 +87,8 @@ def tell_of_newcomer(tx: Transaction, room: RoomNid, user: UserNid) -> list[Serv
 
 
 def _tell(tx: Transaction, hearers: list[ServerName], users: Mapping[UserNid, int]) -> list[ServerName]:
-    """One message of each user: without a number before it, so that whoever knows another state asks for the whole."""
+    """One message of each user, the newest, which follows on itself: whoever knows just that state has no more to do,
+    and whoever knows another asks for the whole."""
     if not hearers or not users:
         return []
     names = interning.user_ids(tx, users)
@@ -96,7 +97,7 @@ def _tell(tx: Transaction, hearers: list[ServerName], users: Mapping[UserNid, in
     for user, stream_id in users.items():
         user_id = names[user]
         for device_id, device in list(described[user_id].devices.items())[-1:]:
-            edus.append(_update(user_id, device_id, device, (stream_id, None)))
+            edus.append(_update(user_id, device_id, device, (stream_id, stream_id)))
     outbox.add_edus(tx, hearers, edus)
     return hearers if edus else []
 

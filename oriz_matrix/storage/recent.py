@@ -45,7 +45,8 @@ def changes(tx: Transaction, upto: Position, after: Position) -> tuple[Position,
         WHERE position <> event AND position > :after AND position <= :upto
         UNION ALL SELECT since, 'membership', room, user_nid, CASE
             WHEN membership = 'join' AND stay_since < since THEN ''
-            WHEN (SELECT l.user_nid FROM device_lists l WHERE l.user_nid = memberships.user_nid) IS NULL THEN ''
+            WHEN (SELECT l.user_nid FROM device_lists l WHERE l.user_nid = memberships.user_nid) IS NULL
+                AND (SELECT a.user_nid FROM accounts a WHERE a.user_nid = memberships.user_nid) IS NOT NULL THEN ''
             WHEN membership = 'join' THEN 'came'
             WHEN membership IN ('leave', 'ban') THEN 'went'
             ELSE '' END

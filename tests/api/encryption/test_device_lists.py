@@ -125,6 +125,21 @@ async def test_whose_keys_nobody_knows_comes_and_goes_without_a_word(home: Home)
     assert "device_lists" not in (await alice.sync()).body
 
 
+async def test_who_comes_and_goes_elsewhere_is_news(home: Home, elsewhere: Elsewhere) -> None:
+    alice = await home.user("alice")
+    room = await alice.create_room()
+    since = (await alice.sync()).next_batch
+    async with alice.waiting() as sync:
+        await elsewhere.comes_in(room, elsewhere.carl)
+    assert changed(sync.result()) == [elsewhere.carl]
+    assert await both(alice, since) == ([elsewhere.carl], [])
+    since = (await alice.sync()).next_batch
+    async with alice.waiting() as sync:
+        await elsewhere.goes_out(room, elsewhere.carl)
+    assert left(sync.result()) == [elsewhere.carl]
+    assert await both(alice, since) == ([], [elsewhere.carl])
+
+
 async def test_servers_that_share_a_room_are_told(home: Home, elsewhere: Elsewhere) -> None:
     alice, bob, room = await couple(home)
     await upload_device(bob)
@@ -178,7 +193,7 @@ async def test_an_update_that_follows_is_applied(home: Home, elsewhere: Elsewher
     assert changed(await alice.sync()) == [carl]
 
 
-async def test_a_gap_is_closed_by_asking(home: Home, elsewhere: Elsewhere) -> None:
+async def test_trap_32_a_gap_is_closed_by_asking(home: Home, elsewhere: Elsewhere) -> None:
     alice, carl = await home.user("alice"), elsewhere.carl
     await elsewhere.comes_in(await alice.create_room(), carl)
     elsewhere.has_devices(carl, 7, C=None)
@@ -191,7 +206,7 @@ async def test_a_gap_is_closed_by_asking(home: Home, elsewhere: Elsewhere) -> No
     assert set((await query(alice, carl))["device_keys"][carl]) == {"D", "E", "F"}
 
 
-async def test_what_could_not_be_asked_for_is_not_forgotten(home: Home, elsewhere: Elsewhere) -> None:
+async def test_trap_32_what_could_not_be_asked_for_is_not_forgotten(home: Home, elsewhere: Elsewhere) -> None:
     alice, carl = await home.user("alice"), elsewhere.carl
     await elsewhere.comes_in(await alice.create_room(), carl)
     elsewhere.has_devices(carl, 7, C=None)
@@ -233,7 +248,7 @@ async def test_a_user_who_is_not_known_there_is_not_asked_for_for_ever(home: Hom
     assert elsewhere.asked(f"/devices/{carl}") == 1
 
 
-async def test_a_key_request_by_an_unknown_device_makes_us_ask(home: Home, elsewhere: Elsewhere) -> None:
+async def test_trap_32_a_key_request_by_an_unknown_device_makes_us_ask(home: Home, elsewhere: Elsewhere) -> None:
     alice, carl = await home.user("alice"), elsewhere.carl
     await elsewhere.comes_in(await alice.create_room(), carl)
     elsewhere.has_devices(carl, 7, C=None)
@@ -305,7 +320,7 @@ async def test_a_server_speaks_of_its_own_users(home: Home, elsewhere: Elsewhere
     assert await _no_jobs(home)
 
 
-async def test_a_server_that_comes_in_is_told_of_who_is_there(home: Home, elsewhere: Elsewhere) -> None:
+async def test_trap_32_a_server_that_comes_in_is_told_of_who_is_there(home: Home, elsewhere: Elsewhere) -> None:
     alice, _, room = await couple(home)
     other = await alice.create_room()
     await upload_device(alice)
@@ -314,7 +329,7 @@ async def test_a_server_that_comes_in_is_told_of_who_is_there(home: Home, elsewh
     await elsewhere.hears_of_room(room)
     [edu] = await elsewhere.told()  # Bob has no keys
     assert (edu["edu_type"], edu["content"]["user_id"], edu["content"]["stream_id"]) == (UPDATE, alice.id, stream_id)
-    assert (edu["content"]["prev_id"], edu["content"]["device_id"]) == ([], alice.device_id)
+    assert (edu["content"]["prev_id"], edu["content"]["device_id"]) == ([stream_id], alice.device_id)
     await elsewhere.comes_in(other, elsewhere.carl)
     await elsewhere.hears_of_room(other)  # it hears of Alice already
     assert len(await elsewhere.told()) == 1
@@ -326,9 +341,16 @@ async def test_servers_are_told_of_a_user_who_comes_in(home: Home, elsewhere: El
     await upload_device(carla)
     await elsewhere.comes_in(room, elsewhere.carl)
     await carla.join(room)
+    await eventually(lambda: _is_put_off(home))
+    await _hurry(home)
     await eventually(lambda: _told(elsewhere, 1))
     [edu] = await elsewhere.told()
     assert (edu["content"]["user_id"], edu["content"]["device_id"]) == (carla.id, carla.device_id)
+
+
+async def _is_put_off(home: Home) -> bool:
+    sql = "SELECT payload FROM jobs WHERE queue = 'newcomers' AND attempts = 1 AND owner IS NULL"
+    return await home.server.server.database.read(lambda tx: tx.value(sql)) is not None
 
 
 async def _told(elsewhere: Elsewhere, times: int) -> bool:
