@@ -10,7 +10,6 @@ from oriz_matrix.protocol.identifiers import ServerName
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import EventNid
 
-NOBODY = ""
 MOST_COLLAPSED = 20
 """Servers whose rows are reduced in one transaction."""
 
