@@ -64,7 +64,7 @@ def whole_chain(room: PeerRoom, state: Mapping[tuple[str, str], EventId], chain:
     return {*(event.event_id for event in chain), state["m.room.create", ""]}
 
 
-async def test_what_was_softly_refused_is_sent_to_who_goes_on_from_it(alice: Person, zoe: Peer) -> None:
+async def test_trap_30_what_was_softly_refused_is_sent_to_who_goes_on_from_it(alice: Person, zoe: Peer) -> None:
     room, told = await forked(alice, zoe, "12")
     there = segment(room.room_id)
     body = {"latest_events": [told["end"].event_id], "earliest_events": [told["joined"].event_id]}

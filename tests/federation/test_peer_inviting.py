@@ -68,7 +68,7 @@ LIES: list[Any] = [
 
 
 @pytest.mark.parametrize("lie", range(len(LIES)))
-async def test_what_is_no_invite_is_not_signed(alice: Person, zoe: Peer, lie: int) -> None:
+async def test_trap_27_what_is_no_invite_is_not_signed(alice: Person, zoe: Peer, lie: int) -> None:
     room = zoe.host("11", "zoe", join_rule="invite")
     event = room.make(zoe.user("zoe"), "m.room.member", {"membership": "invite"}, alice.id, keep=False)
     pdu = dict(event.pdu)
@@ -114,7 +114,7 @@ async def test_an_invite_that_the_peer_refuses_is_none(alice: Person, zoe: Peer,
     assert zoe.user("zoe") not in await alice.members(room_id)
 
 
-async def test_the_peer_cannot_change_the_invite(alice: Person, zoe: Peer, stage: Stage) -> None:
+async def test_trap_27_the_peer_cannot_change_the_invite(alice: Person, zoe: Peer, stage: Stage) -> None:
     """What stands is what Alice's server has signed."""
     room_id = await stage.private_room(alice)
 

@@ -53,7 +53,7 @@ async def test_a_room_of_every_version_can_be_joined(alice: Person, zoe: Peer, v
     assert {key: event["event_id"] for key, event in state.items()} == room.state()
 
 
-async def test_a_template_that_asks_for_something_else_is_not_signed(alice: Person, zoe: Peer) -> None:
+async def test_trap_27_a_template_that_asks_for_something_else_is_not_signed(alice: Person, zoe: Peer) -> None:
     room = zoe.host("10", "zoe")
     lies: list[Json] = [
         {"type": "m.room.message"},
@@ -137,7 +137,7 @@ MIXED: list[Lie] = [_second_create, _of_another_room, _unauthorised, _key_twice,
 
 
 @pytest.mark.parametrize("lie", LIES)
-async def test_a_state_that_cannot_be_is_refused(alice: Person, zoe: Peer, lie: Lie) -> None:
+async def test_trap_42_a_state_that_cannot_be_is_refused(alice: Person, zoe: Peer, lie: Lie) -> None:
     room = zoe.host("10", "zoe")
     zoe.instead["send_join"] = _changed(answers.send_join, lie)
     await fails(alice, room)
@@ -145,7 +145,7 @@ async def test_a_state_that_cannot_be_is_refused(alice: Person, zoe: Peer, lie: 
 
 
 @pytest.mark.parametrize("lie", MIXED)
-async def test_what_is_wrong_in_the_answer_never_enters_the_state(alice: Person, zoe: Peer, lie: Lie) -> None:
+async def test_trap_42_what_is_wrong_in_the_answer_never_enters_the_state(alice: Person, zoe: Peer, lie: Lie) -> None:
     """The join may fail, or leave the wrong event out; it is never shown."""
     room = zoe.host("10", "zoe")
     zoe.instead["send_join"] = _changed(answers.send_join, lie)
@@ -160,7 +160,7 @@ async def test_what_is_wrong_in_the_answer_never_enters_the_state(alice: Person,
     assert "displayname" not in state["m.room.member", alice.id]["content"] or "Mallory" not in str(state)
 
 
-async def test_a_forged_signature_in_the_state_is_found(alice: Person, zoe: Peer) -> None:
+async def test_trap_42_a_forged_signature_in_the_state_is_found(alice: Person, zoe: Peer) -> None:
     room = zoe.host("10", "zoe")
     name = room.make(zoe.user("zoe"), "m.room.name", {"name": "forged"}, "")
 

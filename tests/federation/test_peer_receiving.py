@@ -75,7 +75,7 @@ async def test_more_than_fifty_are_too_many(scene: Scene) -> None:
     assert answer.status == 400
 
 
-async def test_a_transaction_counts_once(scene: Scene) -> None:
+async def test_trap_31_a_transaction_counts_once(scene: Scene) -> None:
     event = scene.room.say(scene.zoe, "hello")
     first = await scene.send(event, txn_id="once")
     assert await scene.send(event, txn_id="once") == first
@@ -83,7 +83,7 @@ async def test_a_transaction_counts_once(scene: Scene) -> None:
     assert await scene.settles() == ["hello"]
 
 
-async def test_one_bad_event_stops_no_other(scene: Scene) -> None:
+async def test_trap_03_one_bad_event_stops_no_other(scene: Scene) -> None:
     good, other = [scene.room.say(scene.zoe, "one")], scene.room.say(scene.zoe, "other", keep=False)
     bad: list[Any] = [
         {},
@@ -101,14 +101,14 @@ async def test_one_bad_event_stops_no_other(scene: Scene) -> None:
     assert await scene.settles() == ["one", "two"]
 
 
-async def test_a_wrong_hash_leaves_the_redacted_event(scene: Scene) -> None:
+async def test_trap_05_a_wrong_hash_leaves_the_redacted_event(scene: Scene) -> None:
     event = with_wrong_hash(scene.room.say(scene.zoe, "changed on the way", keep=False), scene.peer)
     scene.room.add(event)
     assert await scene.send(event) == {event.event_id: {}}
     assert await scene.settles() == ["(redacted)"]
 
 
-async def test_a_wrong_signature_is_no_event(scene: Scene) -> None:
+async def test_trap_05_a_wrong_signature_is_no_event(scene: Scene) -> None:
     event = with_wrong_signature(scene.room.say(scene.zoe, "forged", keep=False), scene.peer)
     said = await scene.send(event)
     assert "error" in said.get(event.event_id, {"error": ""})
@@ -122,7 +122,7 @@ async def test_nobody_speaks_for_alice(scene: Scene) -> None:
     assert await scene.settles() == []
 
 
-async def test_what_is_not_allowed_is_not_shown(scene: Scene) -> None:
+async def test_trap_17_what_is_not_allowed_is_not_shown(scene: Scene) -> None:
     """A rejected event; what follows upon it is none the worse."""
     name = scene.room.make(scene.zoe, "m.room.name", {"name": "mine"}, "", keep=False)
     scene.room.known[name.event_id] = name
@@ -134,7 +134,7 @@ async def test_what_is_not_allowed_is_not_shown(scene: Scene) -> None:
     assert name.event_id not in [e["event_id"] for e in scene.alice.room(scene.room.room_id).timeline]
 
 
-async def test_wrong_auth_events_are_found(scene: Scene) -> None:
+async def test_trap_21_wrong_auth_events_are_found(scene: Scene) -> None:
     create = scene.room.state()["m.room.create", ""]
     event = scene.room.say(scene.zoe, "by what right", auth=[create], keep=False)
     await scene.send(event)
@@ -147,7 +147,7 @@ async def test_auth_events_that_nobody_has_are_asked_for(scene: Scene) -> None:
     assert await scene.settles() == []
 
 
-async def test_who_was_banned_says_nothing_more(scene: Scene) -> None:
+async def test_trap_17_who_was_banned_says_nothing_more(scene: Scene) -> None:
     """Upon the state before the ban it would be allowed: soft-failed."""
     before = list(scene.room.heads)
     ban = await scene.alice.set_state(scene.room.room_id, "m.room.member", {"membership": "ban"}, scene.zoe)
@@ -169,7 +169,7 @@ async def test_missing_events_are_asked_for(scene: Scene) -> None:
     assert await scene.settles() == [f"number {number}" for number in range(5)]
 
 
-async def test_a_hole_that_is_not_filled_is_bridged_by_the_state(scene: Scene) -> None:
+async def test_trap_21_a_hole_that_is_not_filled_is_bridged_by_the_state(scene: Scene) -> None:
     """The peer gives no missing events, but the state before the event that it sent."""
     scene.peer.instead["get_missing_events"] = {"events": []}
     scene.room.make(scene.zoe, "m.room.topic", {"topic": "in the hole"}, "")
@@ -213,7 +213,7 @@ async def test_a_fork_is_resolved(scene: Scene) -> None:
     assert await scene.topic() == resolved.content["topic"]
 
 
-async def test_a_fork_with_many_ends_comes_together(scene: Scene) -> None:
+async def test_trap_18_a_fork_with_many_ends_comes_together(scene: Scene) -> None:
     before = list(scene.room.heads)
     forks = [scene.room.say(scene.zoe, f"fork {number}", prev=before) for number in range(30)]
     await scene.send(*forks)
@@ -223,7 +223,7 @@ async def test_a_fork_with_many_ends_comes_together(scene: Scene) -> None:
     assert len(pdu["prev_events"]) <= 20
 
 
-async def test_bad_edus_stop_nothing(scene: Scene) -> None:
+async def test_trap_33_bad_edus_stop_nothing(scene: Scene) -> None:
     edus: list[Any] = [
         {},
         {"edu_type": "m.typing"},
@@ -243,7 +243,7 @@ async def test_bad_edus_stop_nothing(scene: Scene) -> None:
     await scene.alice.sees(lambda: scene.alice.room(scene.room.room_id).typing == [scene.zoe], "typing")
 
 
-async def test_nobody_types_for_others(scene: Scene) -> None:
+async def test_trap_43_nobody_types_for_others(scene: Scene) -> None:
     room_id = scene.room.room_id
     for user in (scene.alice.id, scene.peer.user("stranger")):
         await scene.send(
@@ -253,7 +253,7 @@ async def test_nobody_types_for_others(scene: Scene) -> None:
     assert scene.alice.room(room_id).typing == []
 
 
-async def test_a_redaction_may_come_first(scene: Scene) -> None:
+async def test_trap_08_a_redaction_may_come_first(scene: Scene) -> None:
     slip = scene.room.say(scene.zoe, "a slip")
     redaction = scene.room.make(scene.zoe, "m.room.redaction", {"redacts": slip.event_id}, prev=slip.prev_event_ids)
 
@@ -267,7 +267,7 @@ async def test_a_redaction_may_come_first(scene: Scene) -> None:
     assert (await scene.alice.event(scene.room.room_id, slip.event_id))["content"] == {}
 
 
-async def test_an_event_signed_by_an_expired_key_is_none(scene: Scene) -> None:
+async def test_trap_10_an_event_signed_by_an_expired_key_is_none(scene: Scene) -> None:
     """Room versions from 5 on ask that the key was valid when the event was made."""
     event = resigned(scene.room.say(scene.zoe, "from the future", keep=False, origin_server_ts=2**52), scene.peer)
     await scene.send(event)

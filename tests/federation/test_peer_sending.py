@@ -33,7 +33,7 @@ async def test_what_is_said_comes_once_and_in_order(scene: Shared, zoe: Peer) ->
 
 
 @pytest.mark.parametrize("answer", [500, 429, b"<html>", "hang up"])
-async def test_what_was_not_taken_comes_again_as_it_was(scene: Shared, zoe: Peer, answer: Any) -> None:
+async def test_trap_31_what_was_not_taken_comes_again_as_it_was(scene: Shared, zoe: Peer, answer: Any) -> None:
     async def fail(peer: Peer, asked: Asked) -> Any:
         if answer == "hang up":
             asked.hang_up()
@@ -55,7 +55,7 @@ async def test_what_was_not_taken_comes_again_as_it_was(scene: Shared, zoe: Peer
     assert len({each.at["txn"] for each in transactions(zoe)}) > 1
 
 
-async def test_a_call_of_the_peer_ends_the_pause(scene: Shared, zoe: Peer) -> None:
+async def test_trap_31_a_call_of_the_peer_ends_the_pause(scene: Shared, zoe: Peer) -> None:
     zoe.instead["send"] = answers.refusal(503, "M_UNKNOWN")
     [said] = await scene.say("one")
     async with asyncio.timeout(20):
@@ -67,7 +67,7 @@ async def test_a_call_of_the_peer_ends_the_pause(scene: Shared, zoe: Peer) -> No
         await zoe.receives(said)
 
 
-async def test_one_transaction_is_under_way_at_a_time(scene: Shared, zoe: Peer) -> None:
+async def test_trap_31_one_transaction_is_under_way_at_a_time(scene: Shared, zoe: Peer) -> None:
     under_way = most = 0
 
     async def slow(peer: Peer, asked: Asked) -> Any:

@@ -66,7 +66,7 @@ async def test_step_3_2_a_delegate_with_a_port(world: Outside) -> None:
 
 
 @pytest.mark.parametrize("service", ["_matrix-fed", "_matrix"])
-async def test_steps_3_3_and_3_4_trap_14_a_delegate_with_srv_records(world: Outside, service: str) -> None:
+async def test_trap_14_steps_3_3_and_3_4_a_delegate_with_srv_records(world: Outside, service: str) -> None:
     server = await world.server("b.test")
     files = await delegating(world, "b.test")
     world.host("c.test")
@@ -83,7 +83,7 @@ async def test_step_3_5_a_delegate_without_srv_records(world: Outside) -> None:
 
 
 @pytest.mark.parametrize("service", ["_matrix-fed", "_matrix"])
-async def test_steps_4_and_5_trap_14_srv_records_of_the_name_itself(world: Outside, service: str) -> None:
+async def test_trap_14_steps_4_and_5_srv_records_of_the_name_itself(world: Outside, service: str) -> None:
     server = await world.server("a.test")
     world.host("c.test")
     world.dns.zone[(f"{service}._tcp.a.test", "SRV")] = [(10, 5, server.port, "c.test")]
@@ -104,7 +104,7 @@ async def test_the_registered_service_wins_and_places_are_tried_by_priority(worl
     assert await found(world, server, "a.test") == ("a.test", "a.test")
 
 
-async def test_a_certificate_of_the_srv_target_is_no_proof(world: Outside) -> None:
+async def test_trap_14_a_certificate_of_the_srv_target_is_no_proof(world: Outside) -> None:
     server = await world.server("c.test")
     world.host("c.test")
     world.dns.zone[("_matrix-fed._tcp.a.test", "SRV")] = [(10, 5, server.port, "c.test")]

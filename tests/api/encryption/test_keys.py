@@ -86,7 +86,7 @@ async def test_what_is_no_key_is_refused(home: Home, keys: dict[str, Any]) -> No
         await upload(alice, fallback_keys={"a:b": "x", "a:c": "y"})
 
 
-async def test_each_key_is_handed_out_once_in_the_order_of_upload(home: Home) -> None:
+async def test_trap_37_each_key_is_handed_out_once_in_the_order_of_upload(home: Home) -> None:
     alice, bob = await home.users("alice", "bob")
     for number in range(3):
         assert await upload(alice, one_time_keys={f"{SIGNED}:{9 - number}": key(str(number))}) == {SIGNED: number + 1}
@@ -94,14 +94,14 @@ async def test_each_key_is_handed_out_once_in_the_order_of_upload(home: Home) ->
     assert await claim(bob, alice) is None
 
 
-async def test_nobody_gets_the_same_key_as_another(home: Home) -> None:
+async def test_trap_37_nobody_gets_the_same_key_as_another(home: Home) -> None:
     alice, bob = await home.users("alice", "bob")
     await upload(alice, one_time_keys={f"{SIGNED}:{number}": key(str(number)) for number in range(20)})
     found = await asyncio.gather(*(claim(bob, alice) for _ in range(25)))
     assert sorted(each[0] for each in found if each is not None) == sorted(f"{SIGNED}:{n}" for n in range(20))
 
 
-async def test_the_fallback_key_comes_last_and_stays(home: Home) -> None:
+async def test_trap_37_the_fallback_key_comes_last_and_stays(home: Home) -> None:
     alice, bob = await home.users("alice", "bob")
     fallback = {f"{SIGNED}:last": {**key("last"), "fallback": True}}
     await upload(alice, one_time_keys={f"{SIGNED}:first": key("first")}, fallback_keys=fallback)
@@ -116,7 +116,7 @@ async def test_the_fallback_key_comes_last_and_stays(home: Home) -> None:
     assert (await claim(bob, alice))[0] == f"{SIGNED}:new"
 
 
-async def test_an_upload_that_comes_again_changes_nothing(home: Home) -> None:
+async def test_trap_37_an_upload_that_comes_again_changes_nothing(home: Home) -> None:
     alice, bob = await home.users("alice", "bob")
     keys = {f"{SIGNED}:a": key("a"), f"{SIGNED}:b": key("b")}
     for _ in range(2):

@@ -21,7 +21,7 @@ def heard(synced: Synced) -> list[Any]:
     return [event["content"]["n"] for event in synced.body.get("to_device", {}).get("events", [])]
 
 
-async def test_a_message_waits_until_the_device_has_it(home: Home) -> None:
+async def test_trap_36_a_message_waits_until_the_device_has_it(home: Home) -> None:
     alice, bob = await home.users("alice", "bob")
     await bob.sync()
     since = bob.since
@@ -67,7 +67,7 @@ async def test_a_transaction_sends_once_for_its_device_and_type(home: Home) -> N
     assert heard(await bob.sync()) == [1, 1]
 
 
-async def test_a_hundred_at_a_time_in_order(home: Home) -> None:
+async def test_trap_36_a_hundred_at_a_time_in_order(home: Home) -> None:
     alice, bob = await home.users("alice", "bob")
     await bob.sync()
     for number in range(230):
@@ -81,7 +81,7 @@ async def test_a_hundred_at_a_time_in_order(home: Home) -> None:
     assert [number for part in parts for number in part] == list(range(230))
 
 
-async def test_a_part_that_did_not_arrive_comes_again(home: Home) -> None:
+async def test_trap_36_a_part_that_did_not_arrive_comes_again(home: Home) -> None:
     alice, bob = await home.users("alice", "bob")
     for number in range(150):
         await send(alice, str(number), {bob.id: {bob.device_id: {"n": number}}})
@@ -121,7 +121,7 @@ async def test_messages_to_users_elsewhere_go_to_their_servers(home: Home, elsew
     assert heard(await bob.sync()) == [4]
 
 
-async def test_messages_from_elsewhere_arrive_once(home: Home, elsewhere: Elsewhere) -> None:
+async def test_trap_33_messages_from_elsewhere_arrive_once(home: Home, elsewhere: Elsewhere) -> None:
     alice = await home.user("alice")
     other = await alice.log_in_again()
     await alice.sync()
@@ -160,7 +160,7 @@ async def test_messages_from_elsewhere_arrive_once(home: Home, elsewhere: Elsewh
         {"messages": {"@alice:example.org": {"*": "text"}}},
     ],
 )
-async def test_hostile_messages_are_dropped_alone(home: Home, elsewhere: Elsewhere, change: Any) -> None:
+async def test_trap_33_hostile_messages_are_dropped_alone(home: Home, elsewhere: Elsewhere, change: Any) -> None:
     alice = await home.user("alice")
     good = {
         "sender": elsewhere.carl,
