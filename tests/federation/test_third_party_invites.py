@@ -80,7 +80,9 @@ async def on_bind(zoe: Peer, person: Person, body: Any) -> Answer:
 
 @pytest.mark.parametrize("version", ["10", "11", "12"])
 @pytest.mark.parametrize("letter", ["a", "b"])
-async def test_a_server_exchanges_an_invite_of_its_user(stage: Stage, zoe: Peer, letter: str, version: str) -> None:
+async def test_trap_25_a_server_exchanges_an_invite_of_its_user(
+    stage: Stage, zoe: Peer, letter: str, version: str
+) -> None:
     alice = await stage.person(f"{letter}lice")
     room_id = await invites(alice, room_version=version)
     user_id = zoe.user("zoe")
@@ -94,7 +96,7 @@ async def test_a_server_exchanges_an_invite_of_its_user(stage: Stage, zoe: Peer,
     assert (await alice.members(room_id))[user_id] == "join"
 
 
-async def test_what_does_not_fit_is_not_exchanged(stage: Stage, zoe: Peer) -> None:
+async def test_trap_25_what_does_not_fit_is_not_exchanged(stage: Stage, zoe: Peer) -> None:
     alice = await stage.person("alice")
     room_id = await invites(alice)
     user_id = zoe.user("zoe")

@@ -245,3 +245,16 @@ async def test_trap_41_who_may_redact_here_may_not_redact_there(stage: Stage, zo
     await alice.hears(hers.room_id, "done")
     seen: Json = await alice.event(theirs.room_id, slip.event_id)
     assert seen["content"]["body"] == "said there"
+
+
+async def test_trap_43_nobody_reads_for_others(scene: Shared, zoe: Peer) -> None:
+    """Neither for users of another server, nor for those of one's own who are not in the room."""
+    alice, room_id, her = scene.alice, scene.room.room_id, zoe.user("zoe")
+    event = scene.room.say(her, "read this")
+    await zoe.send(alice.at, event)
+    await alice.hears(room_id, "read this")
+    for user in (alice.id, zoe.user("stranger"), her):
+        read = {room_id: {"m.read": {user: {"event_ids": [event.event_id], "data": {"ts": 1}}}}}
+        await zoe.send(alice.at, edus=[{"edu_type": "m.receipt", "content": read}])
+    await alice.sees(lambda: (event.event_id, her) in alice.room(room_id).receipts, "the receipt")
+    assert alice.room(room_id).receipts == {(event.event_id, her)}
