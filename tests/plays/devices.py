@@ -118,3 +118,14 @@ async def keys_change_during_a_cut(stage: Stage) -> None:
     await bob.sees(lambda: bob.to_device, "the message")
     await bob.sees(lambda: alice.id in bob.changed_devices, "that alice's devices changed")
     await _learns(bob, alice, alice, other)
+
+
+async def who_comes_into_a_room_is_news(stage: Stage) -> None:
+    alice, bob = await stage.people("alice", "bob")
+    for person in (alice, bob):
+        await _upload(person, device_keys=_keys(person))
+        await person.sync()
+        person.changed_devices.clear()
+    await stage.shared_room(alice, bob)
+    await alice.sees(lambda: bob.id in alice.changed_devices, "bob as news")
+    await bob.sees(lambda: alice.id in bob.changed_devices, "alice as news")

@@ -1,0 +1,54 @@
+"""A peer that takes requests and never answers holds up nobody else."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.plays.person import Person
+from tests.plays.stage import Stage
+from tests.support.peer import acts
+from tests.support.peer.peer import Asked, Peer
+from tests.support.peer.room import PeerRoom
+
+
+async def hang(peer: Peer, asked: Asked) -> Any:
+    """Answers when nobody waits any more."""
+    await asyncio.sleep(60)
+    return {}
+
+
+class Scene:
+    """Alice, Bob of another server, and Zoe of the peer share a room of Alice's."""
+
+    def __init__(self, alice: Person, bob: Person, room: PeerRoom) -> None:
+        self.alice = alice
+        self.bob = bob
+        self.room = room
+
+
+@pytest.fixture(params=["ab", "ba"])
+async def scene(request: pytest.FixtureRequest, stage: Stage, zoe: Peer) -> Scene:
+    """With either of the servers in front."""
+    alice, bob = await stage.people(*(f"{letter}-person" for letter in request.param))
+    room_id = await stage.shared_room(alice, bob)
+    room = await acts.join(zoe, alice.at, room_id, "zoe")
+    return Scene(alice, bob, room)
+
+
+async def test_others_hear_what_a_hanging_peer_does_not_take(scene: Scene, zoe: Peer) -> None:
+    zoe.instead["send"] = hang
+    for number in range(3):
+        await scene.alice.say(scene.room.room_id, f"number {number}")
+        async with asyncio.timeout(3):
+            await scene.bob.hears(scene.room.room_id, f"number {number}")
+
+
+async def test_other_rooms_go_on(scene: Scene, stage: Stage, zoe: Peer) -> None:
+    elsewhere = await stage.shared_room(scene.alice, scene.bob)
+    zoe.instead["get_missing_events"] = hang
+    scene.room.say(zoe.user("zoe"), "kept back")
+    await zoe.send(scene.alice.at, scene.room.say(zoe.user("zoe"), "sent"))
+    await scene.bob.say(elsewhere, "here")
+    async with asyncio.timeout(5):
+        await scene.alice.hears(elsewhere, "here")
