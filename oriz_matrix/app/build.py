@@ -253,7 +253,7 @@ def _services(
         key_answers=key_answers,
         keys=Keys(database, changes, core.outgoing, key_answers, core.remote_keys, clock),
         login=login,
-        membership=Membership(database, append, core.jobs, shared.elsewhere),
+        membership=Membership(database, append, core.jobs, shared.elsewhere, Settings(database, changes).into),
         openid=OpenId(database, clock, ids),
         profiles=Profiles(database, core.jobs, append, clock, core.queries, server_name),
         push_rules=push_rules,

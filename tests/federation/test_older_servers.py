@@ -49,6 +49,7 @@ async def test_they_leave_out_what_they_have(alice: Person, zoe: Peer) -> None:
     path = f"{V1}/get_missing_events/{segment(room.room_id)}"
     answer = await zoe.good(alice.at, "POST", path, {"latest_events": [said[1]], "limit": 1})
     assert [room.read(pdu).event_id for pdu in answer["events"]] == said[:1]
+    assert await zoe.good(alice.at, "POST", path, {}) == {"events": []}
 
 
 async def test_nothing_is_taken_unsigned(alice: Person, zoe: Peer) -> None:
@@ -59,6 +60,7 @@ async def test_nothing_is_taken_unsigned(alice: Person, zoe: Peer) -> None:
     bare = {name: value for name, value in event.pdu.items() if name not in ("signatures", "hashes")}
     for pdu, event_id, status, errcode in (
         (bare, event.event_id, 403, "M_FORBIDDEN"),
+        ({**bare, "signatures": event.pdu["signatures"]}, event.event_id, 403, "M_FORBIDDEN"),
         ({**event.pdu, "signatures": {zoe.name: {}}}, event.event_id, 403, "M_FORBIDDEN"),
         (event.pdu, "of-no-event", 400, "M_BAD_JSON"),
         ({**event.pdu, "depth": 1.5}, "of-no-event", 400, "M_BAD_JSON"),

@@ -171,7 +171,7 @@ class Client:
             room.receipts[reader, kind, thread] = event_id
         room.typing = room.typing if update.typing is None else update.typing
         room.account_data |= update.account_data
-        room.summary |= update.summary
+        room.summary = update.summary or room.summary  # it comes whole; without heroes where the room has a name
 
     @property
     def _is_lazy(self) -> bool:

@@ -45,7 +45,7 @@ async def test_a_notice_that_came_while_its_user_left_shows_nobody(either_home: 
     user = await database.write(interning.user, UserId(bob.id))
     await database.write(typing.put, name.nid, user, int(time.time() * 1000) + 60_000, int(time.time() * 1000))
     assert not (await alice.sync()).joined(room).typing
-    assert (await alice.sync_anew()).joined(room).typing is None
+    assert (await alice.sync_anew()).joined(room).typing == []
 
 
 async def test_who_asks_for_everything_hears_who_stopped_typing(either_home: Home) -> None:
@@ -59,7 +59,7 @@ async def test_who_asks_for_everything_hears_who_stopped_typing(either_home: Hom
     await alice.leave(room)
     await alice.join(room)
     assert (await alice.sync(since=since)).joined(room).typing == []
-    assert (await alice.sync_anew()).joined(room).typing is None
+    assert (await alice.sync_anew()).joined(room).typing == []
 
 
 async def test_typing_ends_with_its_time(timed_home: tuple[Home, FakeClock]) -> None:

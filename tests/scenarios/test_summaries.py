@@ -25,7 +25,7 @@ async def test_a_room_that_gets_or_loses_its_name_is_summarised_anew(either_home
     await bob.join(room)
     assert (await alice.sync()).joined(room).summary["m.heroes"] == [bob.id]
     name = await alice.set_state(room, "m.room.name", {"name": "Tea"})
-    assert (await alice.sync()).joined(room).summary["m.heroes"] == []
+    assert "m.heroes" not in (await alice.sync()).joined(room).summary
     await bob.say(room, "hello")
     assert (await alice.sync()).joined(room).summary == {}
     since = alice.since

@@ -27,9 +27,9 @@ class BackfillQuery(msgspec.Struct):
 
 
 class MissingBody(msgspec.Struct):
-    """What a server has, and what it lacks the previous events of. Some leave out the first, though they must not."""
+    """What a server has, and what it lacks the previous events of. Some leave these out, though they must not."""
 
-    latest_events: list[EventId]
+    latest_events: list[EventId] = []
     earliest_events: list[EventId] = []
     limit: Annotated[int, msgspec.Meta(ge=1)] = 10
     min_depth: int = 0

@@ -1,7 +1,7 @@
 """What users set of a room goes with them into the room that replaces it: push rules, tags, and that it is direct.
 
-Done as a job when somebody joins the new room, and for those who are in it when the old one is closed. Source:
-client-server API, "Room Upgrades".
+Done when somebody joins the new room, before they are told that they are in it, and once more as a job, which outlives
+a crash; and for those who are in it when the old one is closed. Source: client-server API, "Room Upgrades".
 """
 
 from collections.abc import Sequence
@@ -46,7 +46,11 @@ class Settings:
     async def carry(self, job: Job) -> None:
         """The work of a job (CARRY_SETTINGS). What the new room has already stays, so it may be done several times."""
         named, _, room_id = job.key.partition(" ") if job.key.startswith("@") else ("", "", job.key)
-        move = await self._db.read(_move, RoomId(room_id), UserId(named) if named else None)
+        await self.into(RoomId(room_id), UserId(named) if named else None)
+
+    async def into(self, room_id: RoomId, user_id: UserId | None) -> None:
+        """Carries what one user, or each of those who are there, set of the room that this one replaces, if any."""
+        move = await self._db.read(_move, room_id, user_id)
         if move is None:
             return
         for user in move.users:

@@ -4,12 +4,12 @@ What is allowed is decided by the room's authorization rules when the event is a
 say. Source: client-server API, "Room membership", "Guest Access".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from oriz_matrix.protocol.errors import BadJson, BadRequest, BadState, Forbidden, GuestAccessForbidden, NotFound
-from oriz_matrix.protocol.event_contents import guests_may_join
+from oriz_matrix.protocol.event_contents import CREATE, Create, guests_may_join
 from oriz_matrix.protocol.identifiers import EventId, RoomId, UserId, domain_of, parse_user_id
 from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.accounts.sessions import refuse_suspended
@@ -22,9 +22,13 @@ from oriz_matrix.services.rooms.follow_ups import DISMISS_GUESTS, GUEST_ACCESS
 from oriz_matrix.services.rooms.prepare import Draft
 from oriz_matrix.storage import membership, notices, rooms
 from oriz_matrix.storage.database import Database
+from oriz_matrix.storage.errors import StorageError
 from oriz_matrix.storage.jobs import Job
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import UserNid
+
+Carry = Callable[[RoomId, UserId], Awaitable[None]]
+"""Carries what a user set of a room into the one that replaces it."""
 
 MEMBERSHIPS = ("join", "invite", "leave", "ban", "knock")
 
@@ -35,11 +39,12 @@ class Membership:
     Everything raises NotFound for a room that this server does not know.
     """
 
-    def __init__(self, db: Database, append: Append, jobs: Jobs, elsewhere: Elsewhere) -> None:
+    def __init__(self, db: Database, append: Append, jobs: Jobs, elsewhere: Elsewhere, carry: Carry) -> None:
         self._db = db
         self._append = append
         self._elsewhere = elsewhere
         self._server_name = elsewhere.here
+        self._carry = carry
         jobs.register(DISMISS_GUESTS, self._dismiss_guests)
 
     async def join(self, requester: Requester, room: str, reason: str | None = None, via: Sequence[str] = ()) -> RoomId:
@@ -50,14 +55,26 @@ class Membership:
         try:
             seen = await self._look(requester, room, requester.user_id, "join")
         except NotHere:
-            return await self._elsewhere.join(requester, room, via, _reason(reason))
+            return await self._from_elsewhere(requester, room, via, reason)
         if seen.membership == "join":
             return seen.room_id
         if seen.needs_other_server:
-            return await self._elsewhere.join(requester, seen.room_id, via, _reason(reason))
+            return await self._from_elsewhere(requester, seen.room_id, via, reason)
         content = {"membership": "join", **seen.profile, **_reason(reason)}
         await self._change(requester, seen, _joining(requester, seen, content))
+        if Create(seen.snapshot.state[CREATE]).predecessor is not None:
+            await self._bring_settings(seen.room_id, requester)
         return seen.room_id
+
+    async def _from_elsewhere(self, requester: Requester, room: str, via: Sequence[str], reason: str | None) -> RoomId:
+        room_id = await self._elsewhere.join(requester, room, via, _reason(reason))
+        await self._bring_settings(room_id, requester)
+        return room_id
+
+    async def _bring_settings(self, room_id: RoomId, requester: Requester) -> None:
+        """So that they are there with the room; where that fails the join stands all the same."""
+        with suppress(StorageError):
+            await self._carry(room_id, requester.user_id)
 
     async def knock(
         self, requester: Requester, room: str, reason: str | None = None, via: Sequence[str] = ()

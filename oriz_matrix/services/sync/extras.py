@@ -13,7 +13,8 @@ from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import Position, RoomNid, UserNid
 from oriz_matrix.storage.unread import Counts
 
-COUNTING = ("event", "receipt", "private receipt")
+READING = ("receipt", "private receipt")
+COUNTING = ("event", *READING)
 
 
 def receipt_events(tx: Transaction, window: Window, found: Sequence[SyncRoom]) -> dict[RoomNid, list[dict[str, Any]]]:
@@ -47,7 +48,9 @@ def _add_receipt(contents: list[dict[str, Any]], row: Receipt, user: UserId) -> 
 
 
 def typing_events(tx: Transaction, window: Window, found: Sequence[SyncRoom]) -> dict[RoomNid, dict[str, Any]]:
-    """By room in which somebody began or stopped, the content of m.typing; of new rooms also where somebody types.
+    """By room in which somebody began or stopped, the content of m.typing; of new rooms where somebody types.
+
+    A first sync tells also where nobody does any more: the client may begin once again.
 
     A room can be new once more (`full_state`, or the reader left and came back) to a client that knows who typed.
     """
@@ -56,7 +59,7 @@ def typing_events(tx: Transaction, window: Window, found: Sequence[SyncRoom]) ->
     fresh = {room.room.nid for room in found if room.fresh}
     asked = [room.room.nid for room in found if room.fresh or window.touched.may(room.room.nid, "typing")]
     ignored = window.ignored.users
-    changed = typing.changed(tx, asked, window.since, ignored) if asked and window.since is not None else set()
+    changed = typing.changed(tx, asked, window.after, ignored) if asked else set()
     if not fresh and not changed:
         return {}
     everybody = typing.typing(tx, [*fresh, *changed], window.now_ms)
@@ -94,7 +97,7 @@ def account_data_of(
 
 
 def counts(tx: Transaction, window: Window, found: Sequence[SyncRoom]) -> dict[RoomNid, Counts]:
-    """By room that may have changed, what is unread for the reader."""
+    """By room that may have changed, what is unread for the reader; where nothing else is told, only if it changed."""
     rooms = {
         room.room.nid: room.room
         for room in found
@@ -102,4 +105,13 @@ def counts(tx: Transaction, window: Window, found: Sequence[SyncRoom]) -> dict[R
     }
     readers = {(nid, window.reader.user): window.ignored.users for nid in rooms}
     counted = unread.counts(tx, readers, rooms, window.upto)
-    return {room: count for (room, _), count in counted.items()}
+    quiet = {room.room.nid for room in found if room.room.nid in rooms and _is_quiet(window, room)}
+    before = unread.counts(tx, {key: who for key, who in readers.items() if key[0] in quiet}, rooms, window.after)
+    return {key[0]: count for key, count in counted.items() if before.get(key) != count}
+
+
+def _is_quiet(window: Window, room: SyncRoom) -> bool:
+    """Whether nothing is told of a room but perhaps its counts, which nobody's receipts have moved."""
+    has_news = room.fresh or room.limited or room.timeline or room.state or room.summary is not None
+    is_counted_anew = window.ignores_others or window.touched.may(room.room.nid, *READING)
+    return not has_news and not is_counted_anew

@@ -153,11 +153,11 @@ def _count_json(count: Count) -> Json:
 
 
 def summary_json(summary: Summary | None) -> Json:
-    """A room's summary; empty where it did not change."""
+    """A room's summary; empty where it did not change. Heroes stand only for a name that the room has not."""
     if summary is None:
         return {}
     return {
-        "m.heroes": summary.heroes,
+        **({} if summary.heroes is None else {"m.heroes": summary.heroes}),
         "m.joined_member_count": summary.joined,
         "m.invited_member_count": summary.invited,
     }

@@ -19,7 +19,7 @@ from oriz_matrix.protocol.identifiers import RoomId, UserId
 from oriz_matrix.services.rooms import ignored
 from oriz_matrix.services.rooms.client_events import Reader
 from oriz_matrix.services.sync import extras, rooms
-from oriz_matrix.services.sync.extras import COUNTING
+from oriz_matrix.services.sync.extras import COUNTING, READING
 from oriz_matrix.services.sync.read import SyncData
 from oriz_matrix.services.sync.shape import Shaper, counts_json, is_news, summary_json
 from oriz_matrix.services.sync.summaries import Summary
@@ -65,6 +65,11 @@ class _Part:
     senders: frozenset[UserNid]
     people: frozenset[UserId]
     summary: Summary | None
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is told of the room but perhaps its counts."""
+        return not self.is_news and self.summary is None
 
 
 _Answer = tuple[_Part, Mapping[UserNid, Counts]]
@@ -112,10 +117,14 @@ class Shared:
         if part is not None:
             if not users:
                 return part, {}
-            return part, await self._db.read(_count, part.room, users, key.upto)
-        common = replace(window, reader=NOBODY, since=key.after, upto=key.upto, ignored=ignored.NOBODY)
-        data, counts = await self._db.read(_room, common, key.room, users)
-        part = self._parts[key] = self._shape(common, data)
+            counts = await self._db.read(_count, part.room, users, key.upto)
+        else:
+            common = replace(window, reader=NOBODY, since=key.after, upto=key.upto, ignored=ignored.NOBODY)
+            data, counts = await self._db.read(_room, common, key.room, users)
+            part = self._parts[key] = self._shape(common, data)
+        if counts and part.is_quiet and not window.touched.may(key.room, *READING):
+            before = await self._db.read(_count, part.room, users, key.after)
+            counts = {user: count for user, count in counts.items() if before[user] != count}
         return part, counts
 
     def _shape(self, window: Window, data: SyncData) -> _Part:
@@ -152,7 +161,7 @@ def _people(data: SyncData) -> frozenset[UserId]:
 def _is_personal(part: _Part, window: Window, user_id: UserId) -> bool:
     """Whether the reader gets something else: they sent something, ignore somebody in it, or are alone in the room, so
     that their heroes are those who left."""
-    is_alone = part.summary is not None and list(part.summary.heroes) == [user_id]
+    is_alone = part.summary is not None and list(part.summary.heroes or ()) == [user_id]
     return is_alone or window.reader.user in part.senders or not part.people.isdisjoint(window.ignored.user_ids)
 
 
@@ -208,7 +217,6 @@ def _tail(part: _Part, counts: Counts | None, wanted: RoomFilter, user_id: UserI
     """What differs by reader, and the closing brace."""
     tail = b"" if counts is None else b"," + _encode(counts_json(counts, wanted))[1:-1]
     summary = part.summary
-    if summary is not None:
-        heroes = [hero for hero in summary.heroes if hero != user_id][:HEROES]
-        summary = summary._replace(heroes=heroes)
+    if summary is not None and summary.heroes is not None:
+        summary = summary._replace(heroes=[hero for hero in summary.heroes if hero != user_id][:HEROES])
     return tail + b',"summary":' + _encode(summary_json(summary)) + b"}"

@@ -128,7 +128,7 @@ def _members(tx: Transaction, rooms: Sequence[_Room], reader: UserNid) -> dict[B
     for one in rooms:
         needed = {names[entry.sender] for entry in one.entries}
         if one.room.summary is not None:
-            needed.update(one.room.summary.heroes)
+            needed.update(one.room.summary.heroes or ())
         if one.room.fresh:
             needed.add(names[reader])
         wanted[one.start.branch] = {(MEMBER, name) for name in needed}

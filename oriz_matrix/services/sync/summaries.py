@@ -11,9 +11,9 @@ from oriz_matrix.storage.transaction import Transaction
 
 
 class Summary(NamedTuple):
-    """Counts, and the first few others who are in the room or invited, or else who were."""
+    """Counts, and the first few others who are in the room or invited, or else who were; None where it has a name."""
 
-    heroes: Sequence[UserId]
+    heroes: Sequence[UserId] | None
     joined: int
     invited: int
 
@@ -21,7 +21,7 @@ class Summary(NamedTuple):
 def summary(tx: Transaction, window: Window, room: Room, *, named: bool) -> Summary:
     """A room's summary as the reader gets it; heroes only where the room has no name."""
     if named:
-        return Summary([], room.joined, room.invited)
+        return Summary(None, room.joined, room.invited)
     heroes = membership.heroes(tx, room.nid, window.reader.user, ("join", "invite"), window.upto)
     if not heroes:
         heroes = membership.heroes(tx, room.nid, window.reader.user, ("leave", "ban"), window.upto)
