@@ -8,9 +8,11 @@ from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import EventNid
 
 
-def hold_back(tx: Transaction, redaction: EventNid, target: EventId) -> None:
-    """Shows a redaction to nobody, and remembers what it wants to redact."""
+def hold_back(tx: Transaction, redaction: EventNid, target: EventId | None) -> None:
+    """Shows a redaction to nobody, and remembers what it wants to redact, if it says so."""
     timeline.hide(tx, [redaction])
+    if target is None:
+        return
     sql = "INSERT INTO early_redactions (event_id, redaction) VALUES (:target, :redaction) ON CONFLICT DO NOTHING"
     tx.run(sql, target=target, redaction=redaction)
 

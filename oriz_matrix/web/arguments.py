@@ -15,7 +15,7 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
@@ -36,6 +36,8 @@ from oriz_matrix.protocol.identifiers import (
     parse_user_id,
 )
 from oriz_matrix.web.endpoint import Endpoint, JsonObject
+
+T = TypeVar("T")
 
 BODY_SECONDS = 60
 """How long a body that is read at once may take to arrive."""
@@ -182,7 +184,7 @@ def body_reader(body_type: Any) -> Callable[[bytes], Any]:
     if body_type is bytes:
         return bytes
     if body_type == JsonObject:
-        return lambda data: _convert(decode_strict(data), body_type)
+        return lambda data: shaped(decode_strict(data), body_type)
     may_be_absent = not any(field.required for field in msgspec.structs.fields(body_type))
 
     def read(data: bytes) -> Any:
@@ -190,12 +192,13 @@ def body_reader(body_type: Any) -> Callable[[bytes], Any]:
             data = b"{}"
         if _ESCAPED_NUL.search(data):
             raise BadJson("The body holds a NUL character")
-        return _convert(decode_strict(data), body_type)
+        return shaped(decode_strict(data), body_type)
 
     return read
 
 
-def _convert(value: Any, body_type: Any) -> Any:
+def shaped(value: Any, body_type: type[T]) -> T:
+    """A decoded body as `body_type`. Raises BadJson."""
     try:
         return msgspec.convert(value, body_type)
     except msgspec.ValidationError as error:

@@ -101,6 +101,18 @@ async def test_trap_03_one_bad_event_stops_no_other(scene: Scene) -> None:
     assert await scene.settles() == ["one", "two"]
 
 
+async def test_trap_03_a_nul_in_a_content_stops_nothing(scene: Scene) -> None:
+    """It is a character like others: the event is seen, and so is what came with it."""
+    odd = scene.room.say(scene.zoe, "one\0two")
+    nowhere = {"edu_type": "m.typing", "content": {"room_id": "!\0", "user_id": scene.zoe, "typing": True}}
+    receipt = {
+        scene.room.room_id: {"m.read": {scene.zoe: {"event_ids": ["$\0"], "data": {"ts": 1, "thread_id": "\0"}}}}
+    }
+    edus = [nowhere, {"edu_type": "m.receipt", "content": receipt}]
+    assert await scene.send(odd, scene.room.say(scene.zoe, "plain"), edus=edus) != {}
+    assert await scene.settles() == ["one\0two", "plain"]
+
+
 async def test_trap_05_a_wrong_hash_leaves_the_redacted_event(scene: Scene) -> None:
     event = with_wrong_hash(scene.room.say(scene.zoe, "changed on the way", keep=False), scene.peer)
     scene.room.add(event)

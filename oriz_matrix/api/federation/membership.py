@@ -10,6 +10,7 @@ from oriz_matrix.protocol.identifiers import EventId, RoomId
 from oriz_matrix.services.membership.invited import Brought
 from oriz_matrix.services.membership.resident import Ask, Handed
 from oriz_matrix.web import endpoint
+from oriz_matrix.web.arguments import shaped
 from oriz_matrix.web.calls import ServerCall
 from oriz_matrix.web.endpoint import FEDERATION, FEDERATION_V1, FEDERATION_V2, Auth, JsonObject
 from oriz_matrix.web.responses import JSON, Stream
@@ -81,9 +82,10 @@ async def send_leave_v1(call: ServerCall, room_id: RoomId, event_id: str, body: 
 
 
 @endpoint.put("/invite/{room_id}/{event_id}", versions=FEDERATION_V2, auth=Auth.SERVER, surface=FEDERATION)
-async def invite(call: ServerCall, room_id: RoomId, event_id: EventId, body: InviteBody) -> JsonObject:
+async def invite(call: ServerCall, room_id: RoomId, event_id: EventId, body: JsonObject) -> JsonObject:
     """PUT /v2/invite/{roomId}/{eventId}."""
-    brought = Brought(call.origin, room_id, event_id, body.room_version, body.event, body.invite_room_state)
+    said = shaped(body, InviteBody)
+    brought = Brought(call.origin, room_id, event_id, said.room_version, said.event, said.invite_room_state)
     return {"event": msgspec.Raw((await call.services.invited.take(brought)).encoded)}
 
 

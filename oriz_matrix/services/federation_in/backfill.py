@@ -18,8 +18,7 @@ from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import EventId, RoomId, ServerName
 from oriz_matrix.services.federation_in.missing import V1, MissingEvents, Unfound, as_list
 from oriz_matrix.services.federation_in.verify import Verify
-from oriz_matrix.services.rooms import access
-from oriz_matrix.services.rooms.redact import REDACTION
+from oriz_matrix.services.rooms import access, redact
 from oriz_matrix.storage import arrivals, early_redactions, events, gaps, rooms, servers, timeline
 from oriz_matrix.storage.caches import RoomName
 from oriz_matrix.storage.database import Database
@@ -126,8 +125,8 @@ def _place(tx: Transaction, name: RoomName, hole: Gap, fetched: _Fetched) -> boo
     timeline.place_back(tx, numbers, hole.position, hole.back, unread)
     for target, redaction in applied:
         early_redactions.apply(tx, target, redaction)
-    for target, redaction in held_back:
-        early_redactions.hold_back(tx, redaction, target)
+    for unknown, redaction in held_back:
+        early_redactions.hold_back(tx, redaction, unknown)
     lost = [event.event_id for event in fetched.events if event.event_id not in stored]
     gaps.put(tx, hole._replace(back=hole.back - len(placeable), wanted=[*fetched.wanted, *lost][:MOST_WANTED]))
     return True
@@ -136,24 +135,27 @@ def _place(tx: Transaction, name: RoomName, hole: Gap, fetched: _Fetched) -> boo
 Redactions = list[tuple[EventId, EventNid]]
 """What is redacted, by which event."""
 
+HeldBack = list[tuple[EventId | None, EventNid]]
+"""The same of redactions that do nothing for now; what they redact may not be said."""
+
 
 def _redactions(
     tx: Transaction, name: RoomName, placed: Sequence[Event], numbers: Mapping[EventId, EventNid]
-) -> tuple[Redactions, Redactions]:
+) -> tuple[Redactions, HeldBack]:
     """The redactions of what is placed that take effect, and those that are shown to nobody for now (traps.md 8)."""
     state = access.current(tx, rooms.get(tx, [name.nid])[name.nid], [CREATE, POWER_LEVELS])
     by_id = {event.event_id: event for event in placed}
     waiting = early_redactions.find(tx, list(by_id))
     bodies = events.load(tx, [redaction for _, redaction in waiting])
     applied = [(i, nid) for i, nid in waiting if may_redact(bodies[nid], by_id[i], state)]
-    held_back = []
+    held_back: HeldBack = []
     for event in placed:
-        target = event.redacts
-        if event.type != REDACTION or event.is_state or not isinstance(target, str) or "\0" in target:
+        if not redact.is_redaction(event):
             continue
-        here = by_id.get(EventId(target))
-        if here is not None and may_redact(event, here, state):
-            applied.append((EventId(target), numbers[event.event_id]))
+        target = redact.named(event)
+        here = None if target is None else by_id.get(target)
+        if target is not None and here is not None and may_redact(event, here, state):
+            applied.append((target, numbers[event.event_id]))
         else:
-            held_back.append((EventId(target), numbers[event.event_id]))
+            held_back.append((target, numbers[event.event_id]))
     return applied, held_back

@@ -14,8 +14,7 @@ from oriz_matrix.protocol.events import Event, StateKey
 from oriz_matrix.protocol.identifiers import EventId, ServerName, UserId, other_server
 from oriz_matrix.protocol.policy import POLICY, PolicyServer, is_recommended
 from oriz_matrix.services.federation_in.verify import check_by
-from oriz_matrix.services.rooms import policy
-from oriz_matrix.services.rooms.redact import REDACTION
+from oriz_matrix.services.rooms import policy, redact
 from oriz_matrix.storage import arrivals, early_redactions, events, interning, resolution, room_state, rooms
 from oriz_matrix.storage.arrivals import Stored
 from oriz_matrix.storage.caches import RoomName, StateAt
@@ -121,10 +120,10 @@ HELD_BACK = EventNid(-1)
 
 def redacted_by(tx: Transaction, name: RoomName, state: Mapping[StateKey, Event], event: Event) -> EventNid | None:
     """The event that this one redacts; None for what is no redaction, HELD_BACK where it may not be shown."""
-    if event.type != REDACTION or event.is_state or event.redacts == event.event_id:
+    if not redact.is_redaction(event):
         return None
-    named = [EventId(event.redacts)] if isinstance(event.redacts, str) and "\0" not in event.redacts else []
-    target = next(iter(arrivals.find(tx, named).values()), None)
+    named = redact.named(event)
+    target = next(iter(arrivals.find(tx, [] if named is None else [named]).values()), None)
     if target is None or target.room != name.nid or target.is_outlier:
         return HELD_BACK
     body = events.load(tx, [target.number])[target.number]

@@ -17,7 +17,7 @@ from oriz_matrix.services.federation_in import judge, whole
 from oriz_matrix.services.federation_in.judge import HELD_BACK, Judged, Missing, Outcome
 from oriz_matrix.services.federation_in.missing import MissingEvents, Unfound
 from oriz_matrix.services.policy_servers import PolicyServers
-from oriz_matrix.services.rooms import threads, unread
+from oriz_matrix.services.rooms import redact, threads, unread
 from oriz_matrix.services.rooms.append import Append
 from oriz_matrix.services.rooms.follow_ups import follow_up
 from oriz_matrix.storage import append, arrivals, early_redactions, gaps, incoming, rooms, servers
@@ -202,8 +202,8 @@ def _append(tx: Transaction, found: Outcome, new: NewEvent, arrival: Arrival, ho
     if hole:
         gaps.put(tx, Gap(room.nid, room.latest, 0, list(hole)))
     finish(tx, room, [new.event], found.early)
-    if found.redacts is HELD_BACK and isinstance(new.event.redacts, str):
-        early_redactions.hold_back(tx, arrival.number, EventId(new.event.redacts))
+    if found.redacts is HELD_BACK:
+        early_redactions.hold_back(tx, arrival.number, redact.named(new.event))
     return room
 
 

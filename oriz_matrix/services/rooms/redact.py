@@ -7,9 +7,9 @@ accepted redaction takes away is decided when it is applied. A redaction acts in
 from collections.abc import Mapping
 
 from oriz_matrix.protocol.authorization import power_levels
-from oriz_matrix.protocol.errors import Forbidden, InvalidParam
+from oriz_matrix.protocol.errors import Forbidden, InvalidParam, MatrixError
 from oriz_matrix.protocol.events import Event, StateKey
-from oriz_matrix.protocol.identifiers import EventId, UserId
+from oriz_matrix.protocol.identifiers import EventId, UserId, parse_event_id
 from oriz_matrix.storage import events, timeline
 from oriz_matrix.storage.rooms import Room
 from oriz_matrix.storage.transaction import Transaction
@@ -36,3 +36,16 @@ def target(
 def is_by(tx: Transaction, event_id: EventId, user_id: UserId) -> bool:
     """Whether an event is known and was sent by this user."""
     return any(event.sender == user_id for event in events.load(tx, events.find(tx, [event_id]).values()).values())
+
+
+def is_redaction(event: Event) -> bool:
+    """Whether an event redacts another one; one that names itself does nothing, and is an event like others."""
+    return event.type == REDACTION and not event.is_state and event.redacts != event.event_id
+
+
+def named(event: Event) -> EventId | None:
+    """The id of the event that a redaction of another server names; None where it names none."""
+    try:
+        return parse_event_id(event.redacts, "redacts")
+    except MatrixError:
+        return None
