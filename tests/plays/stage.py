@@ -116,4 +116,5 @@ async def agree(room_id: str, *people: Person) -> dict[tuple[str, str], Json]:
                 await asyncio.sleep(0.1)
     except TimeoutError:
         different = {key for each in ids for key in each if any(other.get(key) != each[key] for other in ids)}
-        raise AssertionError(f"the servers do not agree on {sorted(different)}") from None
+        said = {key: [(p.at, state.get(key)) for p, state in zip(people, states, strict=True)] for key in different}
+        raise AssertionError(f"the servers do not agree: {said}") from None
