@@ -3,13 +3,14 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from oriz_matrix.protocol.authorization.power import NAMED_LEVELS
 from oriz_matrix.protocol.event_contents import Create, parse_level
 from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import UserId, is_user_id
 from oriz_matrix.protocol.room_versions import PowerLevelType, RoomVersion
 
 TOMBSTONE = "m.room.tombstone"
+MAPS = ("events", "users", "notifications")
+"""The members that hold levels by name; all others are levels themselves."""
 LARGEST = 2**53 - 1
 CLOSED = 50
 """What a closed room asks at least of who wants to write or invite (client-server API, "Room Upgrades")."""
@@ -22,8 +23,8 @@ def copied(event: Event, old: Create, version: RoomVersion, creators: Collection
     has no level beside it; who was one and is none any more gets the highest of all (MSC4289).
     """
     kind, content = old.version.power_level_type, event.content
-    new: dict[str, Any] = dict(_levels({name: content[name] for name in NAMED_LEVELS if name in content}, kind))
-    maps = {name: dict(_levels(content.get(name), kind)) for name in ("events", "users", "notifications")}
+    new: dict[str, Any] = dict(_levels({name: level for name, level in content.items() if name not in MAPS}, kind))
+    maps = {name: dict(_levels(content.get(name), kind)) for name in MAPS}
     users = {user: level for user, level in maps["users"].items() if is_user_id(user)}
     if version.privileged_creators:
         users = {user: level for user, level in users.items() if user not in creators}

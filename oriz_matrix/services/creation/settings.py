@@ -1,4 +1,5 @@
-"""What users set of a room goes with them into the room that replaces it: push rules, tags, and that it is direct.
+"""What users set of a room goes with them into the room that replaces it: push rules, tags, and that it is direct;
+and what their server had of it, which may not be the one that replaces it: aliases, and its place in the directory.
 
 Done when somebody joins the new room, before they are told that they are in it, and once more as a job, which outlives
 a crash; and for those who are in it when the old one is closed. Source: client-server API, "Room Upgrades".
@@ -10,14 +11,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from oriz_matrix.protocol.event_contents import CREATE, Create, successor
-from oriz_matrix.protocol.identifiers import RoomId, UserId
+from oriz_matrix.protocol.identifiers import RoomId, UserId, domain_of
 from oriz_matrix.protocol.push.rules import carry_over, has_rules_for
 from oriz_matrix.services import push_rules
 from oriz_matrix.services.account_data import TAG
 from oriz_matrix.services.changes import Changes
 from oriz_matrix.services.rooms import access
 from oriz_matrix.services.rooms.follow_ups import TOMBSTONE
-from oriz_matrix.storage import account_data, interning, membership, rooms
+from oriz_matrix.storage import account_data, aliases, interning, membership, rooms
 from oriz_matrix.storage.account_data import GLOBAL, AccountData
 from oriz_matrix.storage.caches import RoomName
 from oriz_matrix.storage.database import Database
@@ -29,11 +30,12 @@ DIRECT = "m.direct"
 
 
 class _Move(NamedTuple):
-    """Whose settings are carried from which room into which."""
+    """Whose settings are carried from which room into which; who made the new one."""
 
     old: RoomName
     new: RoomName
     users: Sequence[UserNid]
+    replaced_by: UserId
 
 
 class Settings:
@@ -53,6 +55,8 @@ class Settings:
         move = await self._db.read(_move, room_id, user_id)
         if move is None:
             return
+        if user_id is not None and domain_of(user_id) != domain_of(move.replaced_by):
+            await self._db.write(_carry_place, move)
         for user in move.users:
             await self._db.write(_carry_push_rules, user, move)
             await self._db.write(_carry_tags, user, move)
@@ -66,7 +70,8 @@ def _move(tx: Transaction, new_id: RoomId, user_id: UserId | None) -> _Move | No
     if new is None:
         return None
     room = rooms.get(tx, [new.nid])[new.nid]
-    predecessor = Create(access.current(tx, room, [CREATE])[CREATE]).predecessor
+    create = access.current(tx, room, [CREATE])[CREATE]
+    predecessor = Create(create).predecessor
     old = rooms.find(tx, predecessor) if predecessor is not None else None
     if old is None:
         return None
@@ -74,9 +79,15 @@ def _move(tx: Transaction, new_id: RoomId, user_id: UserId | None) -> _Move | No
     if successor(tombstone) != new_id:
         return None
     if user_id is None:
-        return _Move(old, new, membership.members_here(tx, new.nid))
+        return _Move(old, new, membership.members_here(tx, new.nid), create.sender)
     user = interning.find_user(tx, user_id)
-    return _Move(old, new, [] if user is None else [user])
+    return _Move(old, new, [] if user is None else [user], create.sender)
+
+
+def _carry_place(tx: Transaction, move: _Move) -> None:
+    """What this server has of a room that another one replaced: aliases, and a place in the room directory."""
+    aliases.move(tx, move.old.nid, move.new.nid)
+    rooms.hand_over_listing(tx, move.old.nid, move.new.nid)
 
 
 def _carry_push_rules(tx: Transaction, user: UserNid, move: _Move) -> None:

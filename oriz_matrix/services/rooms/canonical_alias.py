@@ -36,9 +36,9 @@ def check(tx: Transaction, room_id: RoomId, content: Mapping[str, Any]) -> None:
 def keeping(content: Mapping[str, Any], is_kept: Callable[[object], bool]) -> dict[str, Any]:
     """The content with only those of its aliases that are kept."""
     kept = {name: value for name, value in content.items() if name != "alias" or is_kept(value)}
-    alternatives = content.get("alt_aliases")
-    if isinstance(alternatives, list):
-        kept["alt_aliases"] = [alias for alias in alternatives if is_kept(alias)]
+    alternatives = kept.pop("alt_aliases", None)
+    if isinstance(alternatives, list) and (left := [alias for alias in alternatives if is_kept(alias)]):
+        kept["alt_aliases"] = left
     return kept
 
 

@@ -92,6 +92,7 @@ def _unsigned(shown: Shown, now_ms: int) -> dict[str, Any]:
         unsigned["prev_sender"] = shown.replaced.sender
         unsigned["replaces_state"] = shown.replaced.event_id
     if shown.redaction is not None:
+        unsigned["redacted_by"] = shown.redaction.event_id  # not specified, but known to clients
         unsigned["redacted_because"] = {**_client_form(shown.redaction), "room_id": shown.redaction.room_id}
     if shown.txn_id is not None:
         unsigned["transaction_id"] = shown.txn_id

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from oriz_matrix.protocol.errors import BadJson, Forbidden
+from oriz_matrix.protocol.errors import BadJson, Forbidden, InvalidParam
 from oriz_matrix.protocol.event_contents import CREATE
 from oriz_matrix.protocol.identifiers import EventId, RoomId, parse_event_id
 from oriz_matrix.services.accounts.requester import Requester
@@ -11,6 +11,7 @@ from oriz_matrix.services.accounts.sessions import refuse_suspended
 from oriz_matrix.services.rooms import canonical_alias, redact
 from oriz_matrix.services.rooms.append import Append
 from oriz_matrix.services.rooms.canonical_alias import CANONICAL_ALIAS
+from oriz_matrix.services.rooms.follow_ups import TOMBSTONE
 from oriz_matrix.services.rooms.prepare import Draft
 from oriz_matrix.services.rooms.redact import REDACTION
 from oriz_matrix.storage.database import Database
@@ -35,6 +36,7 @@ class Send:
                 raise BadJson("redacts: a redaction names the event that it redacts")
             target = parse_event_id(target, "redacts")
         await self._refuse_suspended(requester, target)
+        _refuse_loop(room_id, event_type, content)
         draft = Draft(
             sender=requester.user_id,
             user=requester.user,
@@ -67,6 +69,7 @@ class Send:
         refuse_suspended(requester)
         if (event_type, state_key) == CREATE:
             raise Forbidden("m.room.create: a room is created once")
+        _refuse_loop(room_id, event_type, content)
         if (event_type, state_key) == CANONICAL_ALIAS:
             await self._db.read(canonical_alias.check, room_id, content)
         draft = Draft(
@@ -80,6 +83,12 @@ class Send:
             redacts is not None and await self._db.read(redact.is_by, redacts, requester.user_id)
         ):
             refuse_suspended(requester)
+
+
+def _refuse_loop(room_id: RoomId, event_type: str, content: Mapping[str, Any]) -> None:
+    """A room that says to be replaced by itself would lead clients in a circle. Raises InvalidParam."""
+    if event_type == TOMBSTONE[0] and content.get("replacement_room") == room_id:
+        raise InvalidParam("replacement_room: a room does not replace itself")
 
 
 def _transaction(requester: Requester, endpoint: str, txn_id: str) -> TransactionId | None:

@@ -184,6 +184,16 @@ async def test_trap_07_what_is_redacted_stands_in_both_places(home: Home, versio
         assert event["redacts"] == event["content"]["redacts"] == target
 
 
+async def test_a_room_does_not_replace_itself(home: Home) -> None:
+    alice = await home.user("alice")
+    room = await alice.create_room()
+    content = {"body": "gone", "replacement_room": room}
+    for attempt in (alice.set_state(room, "m.room.tombstone", content), alice.send(room, "m.room.tombstone", content)):
+        with refused(400, "M_INVALID_PARAM", "replacement_room"):
+            await attempt
+    await alice.set_state(room, "m.room.tombstone", {**content, "replacement_room": "!other:example.org"})
+
+
 async def test_without_a_transaction_id_each_request_is_a_new_one(home: Home) -> None:
     alice, bob = await home.users("alice", "bob")
     room = await alice.create_room()
