@@ -233,6 +233,7 @@ def _services(
     interactive = Interactive(database, clock, ids, {"m.login.dummy": dummy, PASSWORD: login.prove})
     key_answers = KeyAnswers(database, changes, clock, server_name)
     push_rules = PushRules(database, changes, core.known.receivers)
+    settings = Settings(database, changes)
     founding = Founding(database, changes, core.prepare, clock, ids)
     secret = config.registration.shared_secret
     history = History(database, changes, core.ignored, clock, config.limits.event_page)
@@ -253,7 +254,7 @@ def _services(
         key_answers=key_answers,
         keys=Keys(database, changes, core.outgoing, key_answers, core.remote_keys, clock),
         login=login,
-        membership=Membership(database, append, core.jobs, shared.elsewhere, Settings(database, changes).into),
+        membership=Membership(database, append, core.jobs, shared.elsewhere, settings.into),
         openid=OpenId(database, clock, ids),
         profiles=Profiles(database, core.jobs, append, clock, core.queries, server_name),
         push_rules=push_rules,
@@ -275,7 +276,7 @@ def _services(
         to_device=ToDevice(database, changes, core.outgoing, clock, ids, server_name),
         transactions=shared.transactions,
         typing_notices=typing_notices,
-        upgrade=Upgrade(database, append, founding),
+        upgrade=Upgrade(database, append, founding, settings),
     )
 
 

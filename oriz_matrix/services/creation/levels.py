@@ -24,14 +24,15 @@ def copied(event: Event, old: Create, version: RoomVersion, creators: Collection
     """
     kind, content = old.version.power_level_type, event.content
     new: dict[str, Any] = dict(_levels({name: level for name, level in content.items() if name not in MAPS}, kind))
-    maps = {name: dict(_levels(content.get(name), kind)) for name in MAPS}
-    users = {user: level for user, level in maps["users"].items() if is_user_id(user)}
+    maps = {name: dict(_levels(content[name], kind)) for name in MAPS if name in content}
+    users = {user: level for user, level in maps.get("users", {}).items() if is_user_id(user)}
     if version.privileged_creators:
         users = {user: level for user, level in users.items() if user not in creators}
         if not old.version.privileged_creators:
-            maps["events"][TOMBSTONE] = max(150, maps["events"].get(TOMBSTONE, 0))  # as in a new room
+            events = maps.setdefault("events", {})
+            events[TOMBSTONE] = max(150, events.get(TOMBSTONE, 0))  # as in a new room
     elif old.version.privileged_creators:
-        users |= dict.fromkeys(old.creators, max(100, *new.values(), *maps["events"].values(), *users.values()))
+        users |= dict.fromkeys(old.creators, max(100, *new.values(), *maps.get("events", {}).values(), *users.values()))
     return {**new, **maps, "users": users}
 
 

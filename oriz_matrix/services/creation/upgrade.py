@@ -21,6 +21,7 @@ from oriz_matrix.services.accounts.requester import Requester
 from oriz_matrix.services.accounts.sessions import refuse_suspended
 from oriz_matrix.services.creation import levels
 from oriz_matrix.services.creation.founding import Founding
+from oriz_matrix.services.creation.settings import Settings
 from oriz_matrix.services.membership.seen import member_fields
 from oriz_matrix.services.rooms import access
 from oriz_matrix.services.rooms.append import Append
@@ -30,6 +31,7 @@ from oriz_matrix.services.rooms.prepare import Draft
 from oriz_matrix.storage import aliases, events, profiles, room_state, rooms
 from oriz_matrix.storage.caches import RoomName
 from oriz_matrix.storage.database import Database
+from oriz_matrix.storage.errors import StorageError
 from oriz_matrix.storage.membership import events_of
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import RoomNid
@@ -84,10 +86,11 @@ class _Plan(NamedTuple):
 class Upgrade:
     """Replaces rooms."""
 
-    def __init__(self, db: Database, append: Append, founding: Founding) -> None:
+    def __init__(self, db: Database, append: Append, founding: Founding, settings: Settings) -> None:
         self._db = db
         self._append = append
         self._founding = founding
+        self._settings = settings
 
     async def room(self, requester: Requester, room_id: RoomId, request: UpgradeRoom) -> RoomId:
         """Makes the new room, which takes over the old one's aliases, and then closes the old one; the new one's id.
@@ -99,6 +102,8 @@ class Upgrade:
         old = await self._db.read(_old, requester, room_id)
         new_id = await self._founding.room(plan.version, _drafts(plan, old), partial(_settle, old=old.name.nid))
         await self._close(requester, old, new_id)
+        with suppress(StorageError):  # a job does it once more, and for all others
+            await self._settings.into(new_id, requester.user_id)
         return new_id
 
     async def _close(self, requester: Requester, old: _Old, new_id: RoomId) -> None:

@@ -212,8 +212,9 @@ async def test_settings_follow_their_users(either_home: Home) -> None:
         await user.request("PUT", f"/v3/user/{user.id}/account_data/m.direct", {"@carol:example.org": [old], "odd": 1})
     new = await alice.upgrade(old, "12")
     await bob.join(new)
-    at_once = await bob.request("GET", f"/v3/user/{bob.id}/rooms/{new}/tags")
-    assert at_once == {"tags": {"m.favourite": {"order": 0.5}}}
+    for user in (alice, bob):
+        at_once = await user.request("GET", f"/v3/user/{user.id}/rooms/{new}/tags")
+        assert at_once == {"tags": {"m.favourite": {"order": 0.5}}}
     for user in (alice, bob):
 
         async def has_settings(user: User = user) -> bool:
