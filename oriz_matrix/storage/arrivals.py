@@ -13,15 +13,20 @@ from oriz_matrix.storage import events, interning, room_state, timeline
 from oriz_matrix.storage.caches import StateAt
 from oriz_matrix.storage.room_state import Fork
 from oriz_matrix.storage.transaction import Transaction
-from oriz_matrix.storage.types import EventNid, Position, RoomNid
+from oriz_matrix.storage.types import EventNid, Position, RoomNid, StateKeyNid
+
+AFTER_LENT = Position(1)
+"""Where a lent state has what its event changes; what was before that stands at 0."""
 
 
 class Stored(NamedTuple):
-    """What is known of an event; `before` is None where the state before it is not known."""
+    """What is known of an event. before: None where the state before it is not known. is_lent: that state, if any, is
+    what another server said."""
 
     number: EventNid
     room: RoomNid
     position: Position | None
+    is_lent: bool
     before: StateAt | None
     is_state: bool
     rejected: str | None
@@ -40,22 +45,26 @@ class Stored(NamedTuple):
     @property
     def after(self) -> StateAt | None:
         """The state after it."""
-        if self.before is None or self.position is None or not self.is_state or self.rejected is not None:
+        if self.before is None or not self.is_state or self.rejected is not None:
             return self.before
-        return StateAt(self.before.branch, self.position)
+        at = AFTER_LENT if self.is_lent else self.position
+        return StateAt(self.before.branch, at) if at is not None else None
 
 
 def find(tx: Transaction, event_ids: Collection[EventId]) -> dict[EventId, Stored]:
     """Those of the events that are stored."""
     sql = """
-        SELECT e.event_id, s.event, s.room, s.position, s.branch, s.state_at, s.state_key, s.rejected, s.soft_failed
+        SELECT e.event_id, s.event, s.room, s.position, s.back, s.branch, s.state_at, s.state_key, s.rejected,
+            s.soft_failed
         FROM events e JOIN event_status s ON s.event = e.nid WHERE e.event_id = ANY(:event_ids)
     """
     found = {}
     for row in tx.rows(sql, event_ids=list(event_ids)) if event_ids else ():
-        event_id, nid, room, position, branch, state_at, state_key, rejected, soft_failed = row
+        event_id, nid, room, position, back, branch, state_at, state_key, rejected, soft_failed = row
         before = None if branch is None else StateAt(branch, state_at)
-        found[event_id] = Stored(nid, room, position, before, state_key is not None, rejected, bool(soft_failed))
+        is_lent = position is None or back < 0
+        fate = (state_key is not None, rejected, bool(soft_failed))
+        found[event_id] = Stored(nid, room, position, is_lent, before, *fate)
     return found
 
 
@@ -134,10 +143,11 @@ def branch_off(
     rejected: str | None = None,
     soft_failed: str | None = None,
 ) -> Stored:
-    """Writes down the states before and after an event that is kept, on a side branch where it must be.
+    """The states before and after an event that is kept, on a side branch where it must be.
 
     rejected, soft_failed: why, where it was; then it gets its place with it. Another is to be appended next
-    (`append.arrive`).
+    (`append.arrive`), which writes down where its states are; until then they are not known, for what it changes may
+    still change.
     """
     number = events.find(tx, [event.event_id])[event.event_id]
     key = interning.state_key(tx, event.key) if event.is_state else None
@@ -152,35 +162,34 @@ def branch_off(
         put = room_state.Changes(before.branch)
         put.put(key, number, position, replaces=True)
         put.write(tx)
-    place = None if soft_failed is None and rejected is None else position
-    sql = """
-        UPDATE event_status SET position = :position, back = :back,
-            branch = :branch, state_at = :state_at, rejected = :rejected, soft_failed = :soft_failed,
-            why = :why
-        WHERE event = :event
-    """
-    tx.run(
-        sql,
-        event=number,
-        position=place,
-        back=None if place is None else 0,
-        branch=before.branch,
-        state_at=before.position,
-        rejected=rejected,
-        soft_failed=soft_failed is not None,
-        why=soft_failed,
-    )
-    return Stored(number, room, position, before, event.is_state, rejected, soft_failed is not None)
+    if soft_failed is not None or rejected is not None:
+        sql = """
+            UPDATE event_status SET position = :position, back = 0,
+                branch = :branch, state_at = :state_at, rejected = :rejected, soft_failed = :soft_failed,
+                why = :why
+            WHERE event = :event
+        """
+        tx.run(
+            sql,
+            event=number,
+            position=position,
+            branch=before.branch,
+            state_at=before.position,
+            rejected=rejected,
+            soft_failed=soft_failed is not None,
+            why=soft_failed,
+        )
+    return Stored(number, room, position, False, before, event.is_state, rejected, soft_failed is not None)
 
 
-def lend(tx: Transaction, room: RoomNid, event: EventId, after: Fork) -> None:
-    """Gives an outlier the state that another server says to be after it, so that events on it can be judged.
-
-    It stands as the state before the event too, which nobody asks of what is in no timeline.
-    """
-    branch = room_state.fork(tx, room, after.base, after.changes)
-    sql = """
-        UPDATE event_status SET branch = :branch, state_at = 0
-        WHERE position IS NULL AND event = (SELECT nid FROM events WHERE event_id = :event_id)
-    """
-    tx.run(sql, branch=branch, event_id=event)
+def lend(tx: Transaction, room: RoomNid, event: EventId, before: Fork, changes: StateKeyNid | None) -> None:
+    """Gives an event whose states are not known the one before it that another server says, so that events on it can be
+    judged; `changes` is the key that the event itself changes, if it does."""
+    branch = room_state.fork(tx, room, before.base, before.changes)
+    number = events.find(tx, [event])[event]
+    if changes is not None:
+        put = room_state.Changes(branch)
+        put.put(changes, number, AFTER_LENT, replaces=True)
+        put.write(tx)
+    sql = "UPDATE event_status SET branch = :branch, state_at = 0 WHERE event = :event AND branch IS NULL"
+    tx.run(sql, branch=branch, event=number)

@@ -47,8 +47,8 @@ def nodes_before(tx: Transaction, room: RoomNid, place: Place, limit: int) -> li
 def _node(row: Row) -> Node:
     event, room, position, back, branch, state_at, state_key, redacted_by, rejected = row
     place = None if position is None else Place(position, back)
-    # What stands outside the timeline may have been lent a state, which is another server's word.
-    before = None if position is None or branch is None else StateAt(branch, state_at)
+    # What came to be known later may have been lent a state, which is another server's word.
+    before = None if position is None or back < 0 or branch is None else StateAt(branch, state_at)
     return Node(event, room, place, before, state_key is not None, redacted_by is not None, rejected is not None)
 
 

@@ -59,8 +59,9 @@ class StateChange(NamedTuple):
 class Arrival(NamedTuple):
     """An event that was stored before, and now takes its place in the room at a fork of its history.
 
-    before: the state before it, with `replaces` under its own key; behind: ends of the graph that it makes to inner
-    points, beside its previous events; changes: all that it changes of the current state.
+    before: the state before it, with `replaces` under its own key; behind: events that are no ends of the graph any
+    more; changes: all that it changes of the current state; is_end: whether it is an end
+    itself, and not followed by another already.
     """
 
     number: EventNid
@@ -68,3 +69,4 @@ class Arrival(NamedTuple):
     replaces: EventNid | None = None
     behind: Sequence[EventId] = ()
     changes: Sequence[StateChange] = ()
+    is_end: bool = True

@@ -1,6 +1,6 @@
 """The room row: version, ends of the event graph, where the current state stands, counts. Rewritten by each append."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -33,6 +33,11 @@ class Room(NamedTuple):
     def is_shared(self) -> bool:
         """Whether users of this server and of others are in it."""
         return 0 < self.elsewhere < self.joined
+
+    @property
+    def nothing(self) -> StateAt:
+        """The state before the first event."""
+        return StateAt(self.current.branch, Position(0))
 
 
 def create(tx: Transaction, room_id: RoomId, version: RoomVersion) -> Room:
@@ -108,11 +113,15 @@ def hold(tx: Transaction, nid: RoomNid, seen: StateAt) -> Room:
     return from_row(row)
 
 
-def with_event(room: Room, event: Event, behind: Iterable[EventId] = ()) -> Room:
-    """The room with an event at the end of its graph; `behind` are ends that it follows beside its previous events."""
-    behind = {*event.prev_event_ids, *behind}
-    rest = [end for end in room.extremities if end[0] not in behind]
+def with_event(room: Room, event: Event) -> Room:
+    """The room with an event at the end of its graph."""
+    rest = without_ends(room, event.prev_event_ids).extremities
     return room._replace(extremities=[*rest, (event.event_id, event.depth)])
+
+
+def without_ends(room: Room, ids: Collection[EventId]) -> Room:
+    """The room where these events are no ends of its graph any more."""
+    return room._replace(extremities=[end for end in room.extremities if end[0] not in ids])
 
 
 def save(tx: Transaction, room: Room) -> None:

@@ -105,7 +105,9 @@ class Writing:
 
     def arrive(self, new: NewEvent, arrival: Arrival, position: Position) -> None:
         """Gathers what an event writes that was stored before, and moves the room on."""
-        self._room = rooms.with_event(self._room, new.event, arrival.behind)
+        self._room = rooms.without_ends(self._room, arrival.behind)
+        if arrival.is_end:
+            self._room = rooms.with_event(self._room, new.event)
         for change in arrival.changes:
             self._change(change, position)
         if arrival.changes:

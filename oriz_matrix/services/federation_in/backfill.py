@@ -19,7 +19,7 @@ from oriz_matrix.protocol.identifiers import EventId, RoomId, ServerName
 from oriz_matrix.services.federation_in.missing import V1, MissingEvents, Unfound, as_list
 from oriz_matrix.services.federation_in.verify import Verify
 from oriz_matrix.services.rooms import access, redact
-from oriz_matrix.storage import arrivals, early_redactions, events, gaps, rooms, servers, timeline
+from oriz_matrix.storage import arrivals, early_redactions, events, followed, gaps, rooms, servers, timeline
 from oriz_matrix.storage.caches import RoomName
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.gaps import Gap
@@ -76,7 +76,7 @@ class Backfill:
         kept = await self._missing.keep(name, fetched.events)
         for event in [one for one in fetched.events if one.event_id not in kept.events][:MOST_CHAINS]:
             try:
-                await self._missing.auth_events(name, event.event_id, asked)
+                await self._missing.auth_events(name, event, asked)
             except Unfound as error:
                 log.info("an event of a room's past cannot be judged", event_id=event.event_id, reason=str(error))
         if len(kept.events) < len(fetched.events):
@@ -127,6 +127,9 @@ def _place(tx: Transaction, name: RoomName, hole: Gap, fetched: _Fetched) -> boo
         early_redactions.apply(tx, target, redaction)
     for unknown, redaction in held_back:
         early_redactions.hold_back(tx, redaction, unknown)
+    beyond = {i for event in placeable for i in event.prev_event_ids}
+    ends = {end for end, _ in rooms.get(tx, [name.nid])[name.nid].extremities}
+    followed.mark(tx, name.nid, beyond & {*ends, *fetched.wanted})
     lost = [event.event_id for event in fetched.events if event.event_id not in stored]
     gaps.put(tx, hole._replace(back=hole.back - len(placeable), wanted=[*fetched.wanted, *lost][:MOST_WANTED]))
     return True

@@ -13,9 +13,10 @@ from oriz_matrix.protocol.event_contents import CREATE, MEMBER, POWER_LEVELS
 from oriz_matrix.protocol.events import Event, StateKey
 from oriz_matrix.protocol.identifiers import EventId, ServerName, UserId, other_server
 from oriz_matrix.protocol.policy import POLICY, PolicyServer, is_recommended
+from oriz_matrix.services.federation_in.ends import Behind, behind
 from oriz_matrix.services.federation_in.verify import check_by
 from oriz_matrix.services.rooms import policy, redact
-from oriz_matrix.storage import arrivals, early_redactions, events, interning, resolution, room_state, rooms
+from oriz_matrix.storage import arrivals, early_redactions, events, followed, interning, resolution, room_state, rooms
 from oriz_matrix.storage.arrivals import Stored
 from oriz_matrix.storage.caches import RoomName, StateAt
 from oriz_matrix.storage.new_events import StateChange
@@ -36,14 +37,13 @@ class Missing(NamedTuple):
 class Judged(NamedTuple):
     """An event's fate, and the state before it; `hole`: those of its previous events that are in no timeline.
 
-    behind: ends of the room's graph that lie behind what is hidden before the event, and are ends no longer after it.
     rejected, soft_failed: why, where it was. policy: the policy server in use, which is still to be heard.
     """
 
     before: StateAt | Fork
     rejected: str | None
     soft_failed: str | None
-    behind: list[EventId]
+    behind: Behind
     hole: list[EventId]
     policy: PolicyServer | None = None
 
@@ -150,7 +150,7 @@ def judge(tx: Transaction, name: RoomName, event: Event) -> Missing | Judged:
     bodies = _by_id(tx, [one.number for one in auth.values()])
     before = _before(tx, room, [previous[i] for i in event.prev_event_ids])
     hole = [i for i in event.prev_event_ids if previous[i].is_outlier]
-    behind = _behind(tx, room, previous)
+    lies_behind = behind(tx, room, event.prev_event_ids, previous)
     keys = auth_keys_of(event)
     try:
         rejected = {i: one.rejected for i, one in auth.items() if one.rejected is not None}
@@ -158,9 +158,9 @@ def judge(tx: Transaction, name: RoomName, event: Event) -> Missing | Judged:
         check_by(event, cited, _with_create(tx, event, bodies), rejected)
         _check_before(event, _state(tx, before, [CREATE, *keys]))
     except Forbidden as error:
-        return Judged(before, error.message, None, behind, hole)
+        return Judged(before, error.message, None, lies_behind, hole)
     now = _state(tx, room.current, [CREATE, POLICY, *keys])
-    return Judged(before, None, _refusal(event, now), behind, hole, policy.in_use(tx, room, now))
+    return Judged(before, None, _refusal(event, now), lies_behind, hole, policy.in_use(tx, room, now))
 
 
 def _check_before(event: Event, state: Mapping[StateKey, Event]) -> None:
@@ -170,35 +170,21 @@ def _check_before(event: Event, state: Mapping[StateKey, Event]) -> None:
 
 
 def _before(tx: Transaction, room: Room, previous: Sequence[Stored]) -> StateAt | Fork:
-    """The state before an event: what the states after its previous events resolve to."""
+    """The state before an event: what the states after its previous events resolve to; before none there is nothing."""
     states = list(dict.fromkeys(one.after for one in previous if one.after is not None))
     if not states:
-        return room.current
+        return room.nothing
     if len(states) == 1:
         return states[0]
     resolved = resolution.resolve(tx, room.nid, states)
     return Fork(states[0], resolved) if resolved else states[0]
 
 
-def _behind(tx: Transaction, room: Room, previous: Mapping[EventId, Stored]) -> list[EventId]:
-    """The ends of the room's graph that are reached from an event through hidden ones only (traps.md 18)."""
-    ends = {event_id for event_id, _ in room.extremities}
-    found: set[EventId] = set()
-    hidden = [one for one in previous.values() if one.is_hidden]
-    looked_at: set[EventNid] = set()
-    while hidden:
-        looked_at |= {one.number for one in hidden}
-        bodies = events.load(tx, [one.number for one in hidden])
-        ids = {i for body in bodies.values() for i in body.prev_event_ids}
-        found |= ids & ends
-        hidden = [one for one in arrivals.find(tx, ids).values() if one.is_hidden and one.number not in looked_at]
-    return sorted(found)
-
-
 class Outcome(NamedTuple):
     """What a kept event changes when it becomes an end of its room; `replaces` stood under its key before it.
 
-    redacts, early: as in `Simple`. refusal: why the current state does not let it, if it does not.
+    redacts, early: as in `Simple`. refusal: why the current state does not let it, if it does not. retired: ends that
+    are none any more. is_end: it is none where an accepted event came before it and stands upon it.
     """
 
     room: Room
@@ -208,19 +194,25 @@ class Outcome(NamedTuple):
     redacts: EventNid | None
     early: list[tuple[EventId, EventNid]]
     refusal: str | None
+    retired: set[EventId]
+    is_end: bool
 
 
 def outcome(
-    tx: Transaction, name: RoomName, event: Event, kept: Stored, behind: Iterable[EventId], here: ServerName
+    tx: Transaction, name: RoomName, event: Event, kept: Stored, ends_behind: Iterable[EventId], here: ServerName
 ) -> Outcome:
     """The current state after an event, against the one that the room has now."""
     room = rooms.get(tx, [name.nid])[name.nid]
     after = kept.after
     assert kept.before is not None
     assert after is not None
-    retired = {*event.prev_event_ids, *behind}
-    others = arrivals.find(tx, [i for i, _ in room.extremities if i not in retired])
-    states = list(dict.fromkeys([*(one.after for one in others.values() if one.after is not None), after]))
+    present = {end for end, _ in room.extremities}
+    passed = followed.among(tx, name.nid, [event.event_id, *present])
+    retired = present & {*event.prev_event_ids, *ends_behind, *passed}
+    others = arrivals.find(tx, present - retired)
+    is_end = not others or event.event_id not in passed
+    ends = [one.after for one in others.values() if one.after is not None]
+    states = list(dict.fromkeys([*ends, after] if is_end else ends))
     if room.current in states:
         states.remove(room.current)
         states.insert(0, room.current)
@@ -237,6 +229,8 @@ def outcome(
         redacts=redacted_by(tx, name, state, event),
         early=early(tx, [event], state),
         refusal=_refusal(event, state),
+        retired=retired,
+        is_end=is_end,
     )
 
 

@@ -13,11 +13,13 @@ import structlog
 from oriz_matrix.net.errors import RemoteFailed
 from oriz_matrix.net.federation import Federation
 from oriz_matrix.net.peers import PeerRequest, uri
+from oriz_matrix.protocol.authorization import auth_keys_of, check_with_state
+from oriz_matrix.protocol.errors import Forbidden
 from oriz_matrix.protocol.event_contents import CREATE
 from oriz_matrix.protocol.events import Event, StateKey
 from oriz_matrix.protocol.identifiers import EventId, ServerName
-from oriz_matrix.services.federation_in import whole
-from oriz_matrix.services.federation_in.verify import Chain, Verify, in_order
+from oriz_matrix.services.federation_in import ends, whole
+from oriz_matrix.services.federation_in.verify import Chain, Verify, event_id_of_any, in_order
 from oriz_matrix.storage import arrivals, events, interning, room_state, rooms
 from oriz_matrix.storage.caches import RoomName
 from oriz_matrix.storage.database import Database
@@ -58,12 +60,15 @@ class MissingEvents:
             raise Unfound("this server talks with no other")
         return self._speaks
 
-    async def auth_events(self, name: RoomName, event_id: EventId, servers: Sequence[ServerName]) -> None:
+    async def auth_events(self, name: RoomName, event: Event, servers: Sequence[ServerName]) -> None:
         """Fetches the auth chain of an event. Raises Unfound."""
 
         async def ask(server: ServerName) -> None:
-            answer = await self._federation.ask(server, _large("GET", uri(f"{V1}/event_auth", name.room_id, event_id)))
+            target = uri(f"{V1}/event_auth", name.room_id, event.event_id)
+            answer = await self._federation.ask(server, _large("GET", target))
             await self.keep(name, await self._verify.events(as_list(answer, "auth_chain"), name.version, name.room_id))
+            if len(await self._db.read(events.find, event.auth_event_ids)) < len(set(event.auth_event_ids)):
+                raise Unfound("the auth chain is not whole")
 
         await self._of_any(servers, ask)
 
@@ -112,10 +117,17 @@ class MissingEvents:
             answer = await self._federation.ask(
                 server, _large("GET", uri(f"{V1}/state_ids", name.room_id, query=query))
             )
+            if not isinstance(answer.get("pdu_ids"), list):
+                raise Unfound("no state is given")
             state, chain = _ids(answer, "pdu_ids"), _ids(answer, "auth_chain_ids")
             wanted = {event_id, *state, *chain}
             missing = wanted - set(await self._db.read(events.find, wanted))
-            await self.keep(name, await self._fetch(name, event_id, missing, server))
+            found = await self._fetch(name, event_id, missing, server)
+            kept = await self.keep(name, found)
+            for event in found:  # what authorizes the event itself need be no part of the state before it
+                if event.event_id == event_id and event_id not in kept.events:
+                    await self.auth_events(name, event, [server])
+                    await self.keep(name, [event])
             await self._db.write(_lend, name, event_id, state)
 
         await self._of_any(servers, ask)
@@ -123,7 +135,12 @@ class MissingEvents:
     async def _fetch(
         self, name: RoomName, event_id: EventId, missing: Collection[EventId], server: ServerName
     ) -> list[Event]:
-        """The missing events of a state: each alone, or the whole state with its auth chain."""
+        """The missing events of a state: each alone, or the whole state with its auth chain.
+
+        One that is given and cannot be believed is left out. Raises Unfound where one is not given at all, because a
+        state without it would be another.
+        """
+        absent = missing
         pdus: list[object] = []
         if len(missing) > FEW:
             query = [("event_id", event_id)]
@@ -138,7 +155,12 @@ class MissingEvents:
 
         for found in await asyncio.gather(*(one(wanted) for wanted in missing)):
             pdus += found
-        return await self._verify.events(pdus, name.version, name.room_id)
+        good = await self._verify.events(pdus, name.version, name.room_id)
+        if absent := set(absent) - {event.event_id for event in good}:
+            given = await asyncio.to_thread(lambda: {event_id_of_any(pdu, name.version) for pdu in pdus})
+            if absent - given:
+                raise Unfound("a part of the state is not given")
+        return good
 
     async def keep(self, name: RoomName, new: Iterable[Event]) -> Chain:
         """Keeps events as outliers as far as their auth chains are whole; all of them, judged by each other."""
@@ -179,7 +201,7 @@ def _judged(chain: Chain, part: Sequence[Event]) -> list[Event]:
 def _keep(tx: Transaction, room: RoomNid, judged: Sequence[Event], rejected: Mapping[EventId, str]) -> None:
     """Keeps events that were judged; of those that are here already what is better is taken."""
     known = events.find(tx, [event.event_id for event in judged])
-    arrivals.keep(tx, room, judged, rejected)
+    ends.keep(tx, room, judged, rejected)
     if known:
         whole.take(tx, [event for event in judged if event.event_id in known])
         arrivals.acquit(tx, [event_id for event_id in known if event_id not in rejected])
@@ -193,7 +215,8 @@ def _known(tx: Transaction, ids: Collection[EventId]) -> tuple[dict[EventId, Eve
 
 
 def _lend(tx: Transaction, name: RoomName, event_id: EventId, state_ids: Collection[EventId]) -> None:
-    """Writes down the state after an event that another server has told. Raises Unfound where the event is no use."""
+    """Writes down the states around an event: before it what another server has told. Raises Unfound where that is no
+    use."""
     stored = arrivals.find(tx, [event_id, *state_ids])
     if event_id not in stored or stored[event_id].room != name.nid:
         raise Unfound("the event itself was not given")
@@ -206,23 +229,35 @@ def _lend(tx: Transaction, name: RoomName, event_id: EventId, state_ids: Collect
     ]
     bodies = events.load(tx, accepted)
     told = _State({body.key: nid for nid, body in bodies.items()}, bodies)
-    if CREATE not in told.numbers:
-        raise Unfound("the state has no create event")
-    numbers = dict(told.numbers)
     event = events.load(tx, [stored[event_id].number])[stored[event_id].number]
-    if event.is_state and stored[event_id].rejected is None:  # as other servers do it, who must agree
-        numbers[event.key] = stored[event_id].number
-    arrivals.lend(tx, name.nid, event_id, as_fork(tx, name, numbers))
+    if CREATE not in told.numbers and state_ids:  # before a create event, and what stands upon nothing, there is none
+        raise Unfound("the state has no create event")
+    changes = None  # who has all that was before judges by it too, and must agree
+    if event.is_state and stored[event_id].rejected is None and _is_allowed(event, told):
+        changes = interning.state_key(tx, event.key)
+    arrivals.lend(tx, name.nid, event_id, as_fork(tx, name, told.numbers), changes)
 
 
 def as_fork(tx: Transaction, name: RoomName, state: Mapping[StateKey, EventNid]) -> Fork:
     """A whole state, as what it has otherwise than the room's current state."""
-    current = rooms.get(tx, [name.nid])[name.nid].current
+    room = rooms.get(tx, [name.nid])[name.nid]
+    if not state:
+        return Fork(room.nothing, {})
+    current = room.current
     present = room_state.at(tx, current)
     wanted = {interning.state_key(tx, key): nid for key, nid in state.items()}
     changes: dict[StateKeyNid, EventNid | None] = {k: nid for k, nid in wanted.items() if present.get(k) != nid}
     changes |= {key: None for key in present if key not in wanted}
     return Fork(current, changes)
+
+
+def _is_allowed(event: Event, state: _State) -> bool:
+    keys = [CREATE, *auth_keys_of(event)]
+    try:
+        check_with_state(event, {key: state.bodies[state.numbers[key]] for key in keys if key in state.numbers})
+    except Forbidden:
+        return False
+    return True
 
 
 def _large(method: str, target: str) -> PeerRequest:

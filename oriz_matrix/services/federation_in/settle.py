@@ -20,7 +20,7 @@ from oriz_matrix.services.policy_servers import PolicyServers
 from oriz_matrix.services.rooms import redact, threads, unread
 from oriz_matrix.services.rooms.append import Append
 from oriz_matrix.services.rooms.follow_ups import follow_up
-from oriz_matrix.storage import append, arrivals, early_redactions, gaps, incoming, rooms, servers
+from oriz_matrix.storage import append, arrivals, early_redactions, followed, gaps, incoming, rooms, servers
 from oriz_matrix.storage.arrivals import Stored
 from oriz_matrix.storage.caches import RoomName
 from oriz_matrix.storage.database import Database
@@ -85,7 +85,7 @@ class Settle:
         kept = await self._db.write(_keep, name, event, judged)
         for _ in range(RACES):
             async with self._append.turn(name.room_id):
-                found = await self._db.read(judge.outcome, name, event, kept, judged.behind, self._here)
+                found = await self._db.read(judge.outcome, name, event, kept, judged.behind.ends, self._here)
                 if found.refusal is not None:
                     judged = judged._replace(soft_failed=found.refusal)
                     await self._db.write(_set_aside, name, event, judged)
@@ -107,7 +107,7 @@ class Settle:
             for event_id in judged.previous:
                 await self._missing.state_after(name, event_id, asked)
             if judged.auth:
-                await self._missing.auth_events(name, event.event_id, asked)
+                await self._missing.auth_events(name, event, asked)
             judged = await self._db.read(_judge, name, event)
         if isinstance(judged, Missing):
             raise Unfound("what was fetched is not enough")
@@ -155,9 +155,11 @@ class Settle:
             but=source.server,
         )
         assert kept.before is not None
-        arrival = Arrival(kept.number, kept.before, found.replaces, judged.behind, found.changes)
+        arrival = Arrival(
+            kept.number, kept.before, found.replaces, sorted(found.retired), found.changes, is_end=found.is_end
+        )
         try:
-            room = await self._db.write(_append, found, new, arrival, judged.hole)
+            room = await self._db.write(_append, found, new, arrival, judged)
         except RoomMoved:
             return False
         self._append.appended(name, found.room.current, room, [new])
@@ -168,7 +170,7 @@ class Settle:
 
 def _judge(tx: Transaction, name: RoomName, event: Event) -> Missing | Judged | None:
     stored = arrivals.find(tx, [event.event_id]).get(event.event_id)
-    if stored is not None and not stored.is_outlier and stored.rejected is None:
+    if stored is not None and stored.rejected is None and (not stored.is_outlier or event.type == CREATE[0]):
         return None
     return judge.judge(tx, name, event)  # one that was rejected too: more may be known now (traps.md 17)
 
@@ -194,13 +196,18 @@ def _set_aside(tx: Transaction, name: RoomName, event: Event, judged: Judged) ->
         refusal = {"rejected": judged.rejected, "soft_failed": judged.soft_failed}
         arrivals.branch_off(tx, name.nid, event, judged.before, **refusal)
     whole.take(tx, [event])
+    if followed.among(tx, name.nid, [event.event_id]):
+        followed.forget(tx, name.nid, [event.event_id])
+        followed.mark(tx, name.nid, [*judged.behind.ends, *judged.behind.outside])
 
 
-def _append(tx: Transaction, found: Outcome, new: NewEvent, arrival: Arrival, hole: Sequence[EventId]) -> Room:
+def _append(tx: Transaction, found: Outcome, new: NewEvent, arrival: Arrival, judged: Judged) -> Room:
     """Appends a kept event, and all that goes with it."""
     room = append.arrive(tx, found.room.nid, found.room.current, new, arrival)
-    if hole:
-        gaps.put(tx, Gap(room.nid, room.latest, 0, list(hole)))
+    if judged.hole:
+        gaps.put(tx, Gap(room.nid, room.latest, 0, judged.hole))
+    followed.mark(tx, room.nid, judged.behind.outside)
+    followed.forget(tx, room.nid, [new.event.event_id, *arrival.behind])
     finish(tx, room, [new.event], found.early)
     if found.redacts is HELD_BACK:
         early_redactions.hold_back(tx, arrival.number, redact.named(new.event))

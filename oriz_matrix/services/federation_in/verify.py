@@ -79,12 +79,13 @@ def _signed_or_not(event: Event, keys: EventKeys) -> Event | MatrixError:
         return error
 
 
-def event_id_of_any(pdu: Mapping[str, Any], version: RoomVersion) -> EventId | None:
+def event_id_of_any(pdu: Any, version: RoomVersion) -> EventId | None:
     """The id by which a server knows an event that may be malformed; None where it has none."""
     try:
-        return event_id_of(pdu, version)
+        event_id: object = event_id_of(pdu, version)
     except (MatrixError, KeyError, TypeError, ValueError, AttributeError):
         return None
+    return EventId(event_id) if isinstance(event_id, str) else None
 
 
 def _read_all(pdus: Sequence[object], version: RoomVersion, room_id: RoomId) -> list[Event]:

@@ -20,6 +20,7 @@ from oriz_matrix.protocol.event_contents import CREATE, MEMBER
 from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import EventId, RoomId, ServerName, UserId
 from oriz_matrix.protocol.room_versions import RoomVersion
+from oriz_matrix.services.federation_in import ends
 from oriz_matrix.services.federation_in.missing import MissingEvents
 from oriz_matrix.services.federation_in.receive import Receive
 from oriz_matrix.services.federation_in.settle import Source
@@ -225,7 +226,9 @@ def _fill(tx: Transaction, name: RoomName, position: Position, state: Collection
 def _enter(tx: Transaction, name: RoomName, state: Collection[EventId], entry: Entry) -> Room:
     user = interning.user(tx, UserId(entry.join.event.key[1]))
     outside.forget_shown(tx, user, name.nid)
-    return entering.enter(tx, name, entry._replace(state=list(events.find(tx, state).values())))
+    room = entering.enter(tx, name, entry._replace(state=list(events.find(tx, state).values())))
+    ends.follow(tx, name.nid, entry.join.event.prev_event_ids)
+    return room
 
 
 def _is_elsewhere(pdu: object, room_id: RoomId) -> bool:

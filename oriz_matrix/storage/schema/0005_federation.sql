@@ -54,6 +54,13 @@ CREATE TABLE gaps (
     PRIMARY KEY (room, position)
 ) {clustered};
 
+-- Events that have no place yet, and upon which an accepted event stands already.
+CREATE TABLE followed (
+    room BIGINT NOT NULL REFERENCES rooms,
+    event_id TEXT NOT NULL,
+    PRIMARY KEY (room, event_id)
+) {clustered};
+
 -- Redactions that came before the event that they redact.
 CREATE TABLE early_redactions (
     event_id TEXT NOT NULL,

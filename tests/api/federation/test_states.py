@@ -175,7 +175,7 @@ async def test_a_state_that_was_lent_is_not_passed_on(neighbour: Neighbour) -> N
     def lend(tx: Transaction) -> None:
         name = rooms.find(tx, RoomId(room))
         assert name is not None
-        arrivals.lend(tx, name.nid, event.event_id, Fork(rooms.get(tx, [name.nid])[name.nid].current, {}))
+        arrivals.lend(tx, name.nid, event.event_id, Fork(rooms.get(tx, [name.nid])[name.nid].current, {}), None)
 
     await neighbour.db.write(lend)
     answer = await neighbour.get(f"/state_ids/{segment(room)}", [("event_id", event.event_id)])
