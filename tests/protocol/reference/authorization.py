@@ -50,8 +50,10 @@ def creators(create: Event) -> list[str]:
 
 
 def user_level(user: str, state: State) -> float:
-    """A user's power level."""
-    create = state["m.room.create", ""]
+    """A user's power level; nobody has one before the create event."""
+    create = state.get(("m.room.create", ""))
+    if create is None:
+        return 0
     if number(create) >= 12 and user in creators(create):
         return math.inf
     power = state.get(("m.room.power_levels", ""))
@@ -114,7 +116,7 @@ def allowed(event: Event, state: State) -> bool:
     if event.type == "m.room.power_levels":  # rule 10
         return power_levels_allowed(event, state, mine)
     if version < 3 and event.type == "m.room.redaction":  # rule 11 of versions 1 and 2
-        return mine >= named_level("redact", state) or domain(event.pdu["redacts"]) == domain(event.event_id)
+        return mine >= named_level("redact", state) or domain(event.pdu.get("redacts", "")) == domain(event.event_id)
     return True
 
 
