@@ -4,6 +4,7 @@ By name: the parameters of the path are strings, checked where their type is an 
 fields are read from strings; `body` is
 
     JsonObject              any JSON object
+    OptionalJsonObject      the same; an empty one where there is no body
     a Struct                its fields; further members are ignored. Without a body: a Struct of defaults only
     bytes                   the body as it is
     aiohttp.StreamReader    the body still to be read, without a limit
@@ -35,7 +36,7 @@ from oriz_matrix.protocol.identifiers import (
     parse_server_name,
     parse_user_id,
 )
-from oriz_matrix.web.endpoint import Endpoint, JsonObject
+from oriz_matrix.web.endpoint import Endpoint, JsonObject, OptionalJsonObject
 
 T = TypeVar("T")
 
@@ -185,6 +186,8 @@ def body_reader(body_type: Any) -> Callable[[bytes], Any]:
         return bytes
     if body_type == JsonObject:
         return lambda data: shaped(decode_strict(data), body_type)
+    if body_type == OptionalJsonObject:
+        return lambda data: shaped(decode_strict(data or b"{}"), body_type)
     may_be_absent = not any(field.required for field in msgspec.structs.fields(body_type))
 
     def read(data: bytes) -> Any:

@@ -14,7 +14,7 @@ Nothing is registered here: `declared` finds the declarations of a module, `web.
 from collections.abc import Awaitable, Callable, Iterator
 from enum import Enum
 from types import ModuleType
-from typing import Any, Required, TypedDict, TypeVar, Unpack
+from typing import Annotated, Any, Required, TypedDict, TypeVar, Unpack
 
 import msgspec
 
@@ -22,6 +22,7 @@ from oriz_matrix.base.config.listeners import Surface as Part
 from oriz_matrix.web.limits import Limit
 
 JsonObject = dict[str, Any]
+OptionalJsonObject = Annotated[JsonObject, "empty where there is no body"]
 Handler = Callable[..., Awaitable[Any]]
 H = TypeVar("H", bound=Handler)
 

@@ -5,17 +5,27 @@ import msgspec
 from oriz_matrix.api.client.create_room import RoomIdResponse
 from oriz_matrix.protocol.errors import Forbidden, MissingParam
 from oriz_matrix.protocol.identifiers import RoomId
+from oriz_matrix.services.membership.change import Joining
 from oriz_matrix.web import endpoint
+from oriz_matrix.web.arguments import shaped
 from oriz_matrix.web.calls import UserCall
-from oriz_matrix.web.endpoint import CLIENT_R0_V3, CLIENT_V3, Auth
+from oriz_matrix.web.endpoint import CLIENT_R0_V3, CLIENT_V3, Auth, JsonObject, OptionalJsonObject
 from oriz_matrix.web.limits import Limit
 
 
 class JoinBody(msgspec.Struct, kw_only=True):
-    """The body of a join."""
+    """The body of a join. What else clients put there goes into their member event: never specified, and done."""
 
     reason: str | None = None
     third_party_signed: dict[str, object] | None = None
+
+
+def wish(body: JsonObject) -> Joining:
+    """What a client says with a join. Raises BadJson."""
+    known = shaped(body, JoinBody)
+    return Joining(
+        known.reason, {name: value for name, value in body.items() if name not in JoinBody.__struct_fields__}
+    )
 
 
 class Via(msgspec.Struct):
@@ -72,15 +82,15 @@ class JoinedRooms(msgspec.Struct):
 
 
 @endpoint.post("/join/{room}", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.JOINS, guests=True)
-async def join(call: UserCall, room: str, body: JoinBody, query: Via) -> RoomIdResponse:
+async def join(call: UserCall, room: str, body: OptionalJsonObject, query: Via) -> RoomIdResponse:
     """POST /join/{roomIdOrAlias}."""
-    return RoomIdResponse(await call.services.membership.join(call.requester, room, body.reason, query.servers))
+    return RoomIdResponse(await call.services.membership.join(call.requester, room, wish(body), query.servers))
 
 
 @endpoint.post("/rooms/{room_id}/join", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.JOINS, guests=True)
-async def join_by_id(call: UserCall, room_id: RoomId, body: JoinBody) -> RoomIdResponse:
+async def join_by_id(call: UserCall, room_id: RoomId, body: OptionalJsonObject) -> RoomIdResponse:
     """POST /rooms/{roomId}/join."""
-    return RoomIdResponse(await call.services.membership.join(call.requester, room_id, body.reason))
+    return RoomIdResponse(await call.services.membership.join(call.requester, room_id, wish(body)))
 
 
 @endpoint.post("/rooms/{room_id}/leave", versions=CLIENT_R0_V3, auth=Auth.USER, limit=Limit.GENERAL, guests=True)

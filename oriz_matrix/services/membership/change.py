@@ -6,7 +6,7 @@ say. Source: client-server API, "Room membership", "Guest Access".
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from oriz_matrix.protocol.errors import BadJson, BadRequest, BadState, Forbidden, GuestAccessForbidden, NotFound
 from oriz_matrix.protocol.event_contents import CREATE, Create, guests_may_join
@@ -33,6 +33,19 @@ Carry = Callable[[RoomId, UserId], Awaitable[None]]
 MEMBERSHIPS = ("join", "invite", "leave", "ban", "knock")
 
 
+class Joining(NamedTuple):
+    """What somebody says with a join: why, and what else their member event shall hold."""
+
+    reason: str | None = None
+    more: Mapping[str, Any] = {}
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """All that may stand in the event for it."""
+        said = {name: value for name, value in self.more.items() if name not in ("membership", VOUCHER)}
+        return {**said, **_reason(self.reason)}
+
+
 class Membership:
     """Changes memberships of local users, and of others where a local user has the power.
 
@@ -47,7 +60,7 @@ class Membership:
         self._carry = carry
         jobs.register(DISMISS_GUESTS, self._dismiss_guests)
 
-    async def join(self, requester: Requester, room: str, reason: str | None = None, via: Sequence[str] = ()) -> RoomId:
+    async def join(self, requester: Requester, room: str, said: Joining, via: Sequence[str] = ()) -> RoomId:
         """Joins a room by id or alias, through the servers of `via` where nobody here is in it; its id.
 
         Who is in it already stays as they are.
@@ -55,19 +68,19 @@ class Membership:
         try:
             seen = await self._look(requester, room, requester.user_id, "join")
         except NotHere:
-            return await self._from_elsewhere(requester, room, via, reason)
+            return await self._from_elsewhere(requester, room, via, said)
         if seen.membership == "join":
             return seen.room_id
         if seen.needs_other_server:
-            return await self._from_elsewhere(requester, seen.room_id, via, reason)
-        content = {"membership": "join", **seen.profile, **_reason(reason)}
+            return await self._from_elsewhere(requester, seen.room_id, via, said)
+        content = {**seen.profile, **said.content, "membership": "join"}
         await self._change(requester, seen, _joining(requester, seen, content))
         if Create(seen.snapshot.state[CREATE]).predecessor is not None:
             await self._bring_settings(seen.room_id, requester)
         return seen.room_id
 
-    async def _from_elsewhere(self, requester: Requester, room: str, via: Sequence[str], reason: str | None) -> RoomId:
-        room_id = await self._elsewhere.join(requester, room, via, _reason(reason))
+    async def _from_elsewhere(self, requester: Requester, room: str, via: Sequence[str], said: Joining) -> RoomId:
+        room_id = await self._elsewhere.join(requester, room, via, said.content)
         await self._bring_settings(room_id, requester)
         return room_id
 

@@ -55,7 +55,11 @@ class Seen:
     @property
     def needs_other_server(self) -> bool:
         """Whether the target can join, if at all, only because a member of another server lets them in."""
-        return self.voucher is None and restricted.needs_voucher(self.snapshot.state, self.wish.target)
+        return (
+            self.voucher is None
+            and self.snapshot.room.elsewhere > 0
+            and restricted.needs_voucher(self.snapshot.state, self.wish.target)
+        )
 
     @property
     def guests_may_join(self) -> bool:

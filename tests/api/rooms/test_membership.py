@@ -222,3 +222,17 @@ async def test_restricted_rooms_open_by_membership_elsewhere(home: Home) -> None
         await carol.join(room)
     with refused(403, "M_FORBIDDEN"):
         await carol.set_member(room, carol, "join", join_authorised_via_users_server=alice.id)
+
+
+async def test_what_a_join_says_besides_is_in_its_event(home: Home) -> None:
+    alice, bob, carol = await home.users("alice", "bob", "carol")
+    room = await alice.create_room(preset="public_chat")
+    odd = {"org.example.from": "a poster", "membership": "ban", "join_authorised_via_users_server": alice.id}
+    await bob.join(room, reason="tea", **odd)
+    content = await alice.state(room, "m.room.member", bob.id)
+    assert content == {"membership": "join", "displayname": "bob", "reason": "tea", "org.example.from": "a poster"}
+    await carol.in_room(room, "POST", "join", None)
+    assert (await alice.state(room, "m.room.member", carol.id))["membership"] == "join"
+    for body in ({"reason": 5}, {"third_party_signed": "x"}):
+        with refused(400, "M_BAD_JSON", next(iter(body))):
+            await bob.in_room(room, "POST", "join", body)
