@@ -101,7 +101,21 @@ async def test_a_session_makes_one_account(server: Homeserver) -> None:
     first = await register(server, password="a good password")
     auth = {**DUMMY, "session": first.body["session"]}
     answers = await asyncio.gather(*(register(server, password="a good password", auth=auth) for _ in range(4)))
-    assert sum(answer.status == 200 for answer in answers) == 1
+    assert len({answer.body["user_id"] for answer in answers if answer.status == 200}) == 1
+
+
+async def test_a_request_whose_answer_was_lost_may_be_repeated(server: Homeserver) -> None:
+    for wish in (ALICE, {"password": "a good password"}):
+        first = await register(server, **wish)
+        auth = {**DUMMY, "session": first.body["session"]}
+        made = await register(server, **wish, auth=auth)
+        for body in (wish, {}):
+            again = await register(server, **body, auth=auth)
+            assert (again.status, again.body["user_id"]) == (200, made.body["user_id"])
+            who = await server.ask("GET", "/v3/account/whoami", by=again.body["access_token"])
+            assert who.body["user_id"] == made.body["user_id"]
+        other = await register(server, username="mallory", password="a good password", auth=auth)
+        assert (other.status, other.body["errcode"]) == (401, "M_FORBIDDEN")
 
 
 async def test_unknown_stages_and_sessions_lead_back_to_the_beginning(server: Homeserver) -> None:

@@ -62,11 +62,14 @@ class Register:
         self._server_name = server_name
 
     async def user(self, wish: Wish, secrets: Secrets, auth: AuthData | None, ip: str) -> Credentials:
-        """Registers a user after user-interactive authentication, or makes a guest a user.
+        """Registers a user after user-interactive authentication, or makes a guest a user. A request that is repeated
+        with its session, because its answer was lost, makes nobody else, and logs in.
 
         What is wrong with the wish is told before that. Raises Forbidden, InvalidUsername, UserInUse, WeakPassword,
         AuthenticationRequired.
         """
+        if (again := await self._again(wish, auth, ip)) is not None:
+            return again
         password = secrets.password
         if not (self._settings.enabled and self._settings.without_verification):
             raise Forbidden("This server lets nobody register")
@@ -93,6 +96,17 @@ class Register:
             except UserInUse:
                 continue
         raise UserInUse
+
+    async def _again(self, wish: Wish, auth: AuthData | None, ip: str) -> Credentials | None:
+        """The answer to a request that was carried out already."""
+        session = (auth or {}).get("session")
+        made = await self._creation.made(session) if isinstance(session, str) else None
+        if made is None:
+            return None
+        before = msgspec.convert(made.parameters, Wish)
+        if wish not in (Wish(), before):
+            return None
+        return await self._creation.open_again(made.user_id, None if before.inhibit_login else before.device(ip))
 
     async def _check(self, wish: Wish, secrets: Secrets, ip: str) -> None:
         if secrets.guest_access_token is not None:
