@@ -71,8 +71,9 @@ def hide(tx: Transaction, events: Sequence[EventNid]) -> None:
 
 
 def lift(tx: Transaction, event: EventNid) -> None:
-    """Forgets what was thought of an event that stood outside the timeline, because it gets a place in it."""
-    tx.run("DELETE FROM event_status WHERE event = :event AND position IS NULL", event=event)
+    """Forgets what was thought of an event that stood outside the timeline, or was rejected: it gets a place there."""
+    sql = "DELETE FROM event_status WHERE event = :event AND (position IS NULL OR rejected IS NOT NULL)"
+    tx.run(sql, event=event)
 
 
 def moment(event: Event) -> int:

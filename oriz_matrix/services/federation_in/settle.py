@@ -4,15 +4,17 @@ An event that is accepted is first kept outside the timeline with the states bef
 with all that it changes of the current state. Each step can be done again after a crash.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import structlog
 
 from oriz_matrix.protocol.errors import Forbidden, MatrixError, Unavailable
 from oriz_matrix.protocol.event_contents import CREATE
 from oriz_matrix.protocol.events import Event
-from oriz_matrix.protocol.identifiers import EventId, ServerName, domain_of
+from oriz_matrix.protocol.identifiers import EventId, RoomId, ServerName, domain_of
 from oriz_matrix.services.federation_in import judge, whole
 from oriz_matrix.services.federation_in.judge import HELD_BACK, Judged, Missing, Outcome
 from oriz_matrix.services.federation_in.missing import MissingEvents, Unfound
@@ -24,7 +26,7 @@ from oriz_matrix.storage import append, arrivals, early_redactions, followed, ga
 from oriz_matrix.storage.arrivals import Stored
 from oriz_matrix.storage.caches import RoomName
 from oriz_matrix.storage.database import Database
-from oriz_matrix.storage.errors import RoomMoved
+from oriz_matrix.storage.errors import Duplicate, RoomMoved
 from oriz_matrix.storage.gaps import Gap
 from oriz_matrix.storage.new_events import Arrival, NewEvent
 from oriz_matrix.storage.rooms import Room
@@ -61,6 +63,7 @@ class Settle:
         self._policy = policy
         self._here = append.here
         self._count = count
+        self._turns: WeakValueDictionary[RoomId, asyncio.Lock] = WeakValueDictionary()
 
     async def event(self, name: RoomName, event: Event, source: Source, *, deep: bool = True) -> Judged | None:
         """Gives an event its place; its fate, None where it had one already.
@@ -68,9 +71,18 @@ class Settle:
         `deep`: whether missing events before it may be fetched, and settled first. Raises Unfound where what is missing
         cannot be had now.
         """
-        judged = await self._judge(name, event, source, deep=deep)
-        if judged is None:
-            return None
+        for fetch in (self._settle_before if deep else None, self._fetch_states, None):
+            async with self._turns.setdefault(name.room_id, asyncio.Lock()):
+                judged = await self._db.read(_judge, name, event)
+                if not isinstance(judged, Missing):
+                    return None if judged is None else await self._place(name, event, source, judged)
+            if fetch is not None:
+                await fetch(name, event, source, judged)
+        raise Unfound("what was fetched is not enough")
+
+    async def _place(self, name: RoomName, event: Event, source: Source, judged: Judged) -> Judged:
+        """Gives an event that was judged its place. One at a time in each room: one that is half there is in nobody's
+        way."""
         event, judged = await self._recommended(event, judged)
         if judged.rejected is not None or judged.soft_failed is not None:
             await self._db.write(_set_aside, name, event, judged)
@@ -96,22 +108,13 @@ class Settle:
                     return judged
         raise Unavailable("The room changes too fast, try again")
 
-    async def _judge(self, name: RoomName, event: Event, source: Source, *, deep: bool) -> Judged | None:
-        """Judges an event, after fetching what is missing. None where it has its place."""
-        judged = await self._db.read(_judge, name, event)
-        if isinstance(judged, Missing) and judged.previous and deep:
-            await self._settle_before(name, event, source)
-            judged = await self._db.read(_judge, name, event)
-        if isinstance(judged, Missing):
-            asked = await self._servers(name, event, source)
-            for event_id in judged.previous:
-                await self._missing.state_after(name, event_id, asked)
-            if judged.auth:
-                await self._missing.auth_events(name, event, asked)
-            judged = await self._db.read(_judge, name, event)
-        if isinstance(judged, Missing):
-            raise Unfound("what was fetched is not enough")
-        return judged
+    async def _fetch_states(self, name: RoomName, event: Event, source: Source, missing: Missing) -> None:
+        """Fetches the states that an event's previous events lead to, and what authorizes it."""
+        asked = await self._servers(name, event, source)
+        for event_id in missing.previous:
+            await self._missing.state_after(name, event_id, asked)
+        if missing.auth:
+            await self._missing.auth_events(name, event, asked)
 
     async def _recommended(self, event: Event, judged: Judged) -> tuple[Event, Judged]:
         """The event signed by the room's policy server; what that does not recommend is soft-failed."""
@@ -122,8 +125,10 @@ class Settle:
         except MatrixError as error:
             return event, judged._replace(soft_failed=f"policy server: {error.message}")
 
-    async def _settle_before(self, name: RoomName, event: Event, source: Source) -> None:
+    async def _settle_before(self, name: RoomName, event: Event, source: Source, missing: Missing) -> None:
         """Fetches and settles events between what is known and this event; what fails is passed over."""
+        if not missing.previous:
+            return
         room = (await self._db.read(rooms.get, [name.nid]))[name.nid]
         ends = [event_id for event_id, _ in room.extremities]
         asked = await self._servers(name, event, source)
@@ -162,6 +167,8 @@ class Settle:
             room = await self._db.write(_append, found, new, arrival, judged)
         except RoomMoved:
             return False
+        except Duplicate:  # another process was faster
+            return True
         self._append.appended(name, found.room.current, room, [new])
         if arrival.changes:
             self._append.forget(name)
