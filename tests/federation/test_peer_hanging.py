@@ -52,3 +52,14 @@ async def test_other_rooms_go_on(scene: Scene, stage: Stage, zoe: Peer) -> None:
     await scene.bob.say(elsewhere, "here")
     async with asyncio.timeout(5):
         await scene.alice.hears(elsewhere, "here")
+
+
+@pytest.mark.parametrize("operation", ["get_missing_events", "state_ids", "event_auth"])
+async def test_what_a_peer_holds_back_keeps_no_other_waiting(scene: Scene, zoe: Peer, operation: str) -> None:
+    """Its events cannot be judged; those of others in the room can."""
+    zoe.instead.update({"get_missing_events": {"events": []}, operation: hang})
+    scene.room.say(zoe.user("zoe"), "kept back")
+    await zoe.send(scene.alice.at, scene.room.say(zoe.user("zoe"), "sent"))
+    await scene.bob.say(scene.room.room_id, "does anybody hear me")
+    async with asyncio.timeout(10):
+        await scene.alice.hears(scene.room.room_id, "does anybody hear me")

@@ -40,6 +40,9 @@ ROOMS_AT_ONCE = 20
 FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 600.0
 GIVE_UP_MS = 24 * 3600 * 1000
+PATIENCE_S = 1.0
+"""How long the other events of a room wait for one whose past must be fetched."""
+MOST_SLOW = 10
 MOST_LATE = 100
 """So many events of a room may wait for what cannot be had now; of more, the newest are given up at once."""
 
@@ -67,6 +70,15 @@ class _Late(NamedTuple):
 
     attempts: int
     due: float
+
+
+class _Rest(NamedTuple):
+    """What is left in a room: events that are late, and those whose past is just being fetched; `woken` when one of
+    them is done."""
+
+    late: dict[EventId, _Late]
+    slow: dict[EventId, asyncio.Task[bool]]
+    woken: asyncio.Event
 
 
 Taken = Callable[[Transaction], None]
@@ -150,6 +162,15 @@ class Receive:
     async def _work(self, room_id: RoomId, woken: asyncio.Event, came: set[EventId]) -> None:
         """Takes all that waits in a room; what cannot be judged now is tried again after a while."""
         late: dict[EventId, _Late] = {}
+        slow: dict[EventId, asyncio.Task[bool]] = {}
+        try:
+            await self._work_on(room_id, _Rest(late, slow, woken), came)
+        finally:
+            for task in slow.values():
+                task.cancel()
+
+    async def _work_on(self, room_id: RoomId, rest: _Rest, came: set[EventId]) -> None:
+        late, slow, woken = rest
         failed = _Late(0, 0.0)
         while True:
             woken.clear()
@@ -157,7 +178,7 @@ class Receive:
             came.clear()
             try:
                 async with self._places:
-                    await self._all_in(room_id, late)
+                    await self._all_in(room_id, rest)
                 failed = _Late(0, 0.0)
             except (StorageError, MatrixError) as error:
                 log.warning("events cannot be taken now", room=room_id, error=str(error))
@@ -166,37 +187,60 @@ class Receive:
                 log.exception("events cannot be taken", room=room_id)
                 failed = self._later(failed)
             waits = [one.due for one in (*late.values(), failed) if one.attempts]
-            if not waits:
+            if not waits and not slow:
                 return
             with suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, min(waits) - self._clock.monotonic())):
+                async with asyncio.timeout(max(0.0, min(waits) - self._clock.monotonic()) if waits else None):
                     await woken.wait()
 
     def _later(self, late: _Late) -> _Late:
         pause = min(FIRST_PAUSE_S * 2**late.attempts, LONGEST_PAUSE_S)
         return _Late(late.attempts + 1, self._clock.monotonic() + pause)
 
-    async def _all_in(self, room_id: RoomId, late: dict[EventId, _Late]) -> None:
+    async def _all_in(self, room_id: RoomId, rest: _Rest) -> None:
         """Takes what waits in a room and is not to be tried later; what cannot be judged now is late."""
         name = await self._db.read(rooms.find, room_id)
         if name is None:
             return
+        late, slow, _ = rest
+        for event_id in [event_id for event_id, task in slow.items() if task.done()]:
+            self._note(late, event_id, is_done=slow.pop(event_id).result())
         now = self._clock.monotonic()
-        passed_over = {event_id for event_id, one in late.items() if one.due > now}
+        passed_over = {event_id for event_id, one in late.items() if one.due > now} | slow.keys()
         while waiting := await self._db.read(incoming.waiting, name.nid, passed_over, TOGETHER):
             found = [_event(name, one) for one in waiting]
             async with self._append.turn(room_id):
                 if await self._simply(name, found, Source(waiting[0].origin)):
                     continue
-            event_id = found[0].event_id
-            if await self._one(name, found[0], waiting[0], is_last=len(late) >= MOST_LATE):
-                late.pop(event_id, None)
-            else:
-                late[event_id] = self._later(late.get(event_id, _Late(0, 0.0)))
-                passed_over.add(event_id)
+            if not await self._soon(name, found[0], waiting[0], rest):
+                passed_over.add(found[0].event_id)
         for event_id in late.keys() - passed_over:  # taken along with others
             del late[event_id]
         await self._join_ends(name)
+
+    async def _soon(self, name: RoomName, event: Event, waiting: Waiting, rest: _Rest) -> bool:
+        """Settles one event; False where it is late, or it lasts: whoever lets us wait for what is before their event
+        keeps no other waiting."""
+        late, slow, woken = rest
+        one = asyncio.create_task(self._one(name, event, waiting, is_last=len(late) >= MOST_LATE))
+        try:
+            done, _ = await asyncio.wait([one], timeout=PATIENCE_S if len(slow) < MOST_SLOW else None)
+        except asyncio.CancelledError:
+            one.cancel()
+            raise
+        if not done:
+            slow[event.event_id] = one
+            one.add_done_callback(lambda _: woken.set())
+            return False
+        return self._note(late, event.event_id, is_done=one.result())
+
+    def _note(self, late: dict[EventId, _Late], event_id: EventId, *, is_done: bool) -> bool:
+        """Remembers whether an event is done with."""
+        if is_done:
+            late.pop(event_id, None)
+        else:
+            late[event_id] = self._later(late.get(event_id, _Late(0, 0.0)))
+        return is_done
 
     async def _join_ends(self, name: RoomName) -> None:
         """Joins the ends of a room's graph where there are many, by an event that nobody is shown (traps.md 18)."""
