@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import sytest_report
+from tests.support import sytest_report, sytest_run
 from tests.support.sytest_report import Case, differences, is_reason, kept, main, read_lists, read_run
 
 RUN = """\
@@ -133,6 +133,11 @@ def test_the_lists_are_brought_up_to_date(folder: Path, capsys: pytest.CaptureFi
     out = capsys.readouterr().out
     assert "as the lists say" in out
     assert "not built: rooms" in out
+
+
+def test_a_run_needs_a_checkout_of_sytest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sytest_run.main([str(tmp_path), "--work", str(tmp_path), "tests/10a.pl"]) == 2
+    assert "no checkout of SyTest" in capsys.readouterr().err
 
 
 def test_the_lists_of_this_checkout_hold_reasons() -> None:

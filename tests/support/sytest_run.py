@@ -28,7 +28,7 @@ RESULTS = sytest_report.HERE / "results"
 
 def main(arguments: Sequence[str]) -> int:
     """Carries out a command line; the exit code."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_intermixed_args(arguments)
     if not (options.path / "run-tests.pl").is_file():
         print(f"dev sytest: {options.path} is no checkout of SyTest: it has no run-tests.pl", file=sys.stderr)
         return 2
