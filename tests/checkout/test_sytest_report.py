@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import sytest_report, sytest_run
-from tests.support.sytest_report import Case, differences, is_reason, kept, main, read_lists, read_run
+from tests.support.sytest_report import differences, is_reason, kept, main, read_lists, read_run
 
 RUN = """\
 # file tests/10a.pl
