@@ -326,3 +326,16 @@ async def test_a_token_of_a_lost_history_gets_a_fresh_start(home: Home) -> None:
     room = await alice.create_room()
     answer = await alice.sync(since="s2")
     assert "m.room.create" in {event["type"] for event in answer.joined(room).timeline}
+
+
+async def test_a_room_that_is_new_may_be_known_in_part(home: Home) -> None:
+    """Who has looked into it before they joined has some of its timeline; nobody has of one that begins here."""
+    alice, bob = await home.users("alice", "bob")
+    await alice.sync()
+    room = await alice.create_room(preset="public_chat")
+    assert not (await alice.sync()).joined(room).limited
+    await alice.say(room, "before")
+    await bob.sync()
+    await bob.join(room)
+    update = (await bob.sync(filter={"room": {"timeline": {"types": ["m.room.message"]}}})).joined(room)
+    assert (update.texts, update.limited) == (["before"], True)

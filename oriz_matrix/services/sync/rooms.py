@@ -6,6 +6,7 @@ committed between two reads cannot move a room out of all sections.
 
 from collections.abc import Sequence
 
+from oriz_matrix.protocol.event_contents import CREATE
 from oriz_matrix.services.rooms import access
 from oriz_matrix.services.rooms.client_events import Shown, show, show_events
 from oriz_matrix.services.sync.states import states
@@ -26,8 +27,10 @@ def joined(tx: Transaction, window: Window, stays: Sequence[Membership]) -> list
     sights = access.sights(tx, {nid: room.room.current.branch for nid, room in fresh.items()}, stays_in)
     fill(tx, window, window.upto, [Seen(room, sights.get(room.room.nid)) for room in found])
     for room in found:
-        if window.since is not None and not window.full_state and _was_in(room, stays_in.get(room.room.nid, [])):
-            room.limited = True  # the client may have a part of this timeline from its earlier stay
+        is_new = room.fresh and window.since is not None and not window.full_state
+        if is_new and (_was_in(room, stays_in.get(room.room.nid, [])) or not _is_whole(room)):
+            # The client may have a part of this timeline, from an earlier stay or a look into the room.
+            room.limited = True
     return found
 
 
@@ -74,6 +77,11 @@ def _is_fresh(window: Window, stay: Membership) -> bool:
 def _was_in(room: SyncRoom, stays: Sequence[tuple[Position, str]]) -> bool:
     """Whether the reader of a room that is new to the client was in it before."""
     return any(since < room.stay.stay_since and kind == "join" for since, kind in stays)
+
+
+def _is_whole(room: SyncRoom) -> bool:
+    """Whether the timeline begins with the room."""
+    return any(shown.event.key == CREATE for shown in room.timeline if shown.event.is_state)
 
 
 def fill(tx: Transaction, window: Window, upto: Position, seen: Sequence[Seen]) -> None:
