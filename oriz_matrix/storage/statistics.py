@@ -31,9 +31,15 @@ ROOM_ROWS: Mapping[str, LiteralString] = {
         SELECT s.room, count(*) FROM transaction_ids t JOIN event_status s ON s.event = t.event
         WHERE s.room = ANY(:rooms) GROUP BY s.room
     """,
+    "gaps": "SELECT room, count(*) FROM gaps WHERE room = ANY(:rooms) GROUP BY room",
+    "incoming": "SELECT room, count(*) FROM incoming WHERE room = ANY(:rooms) GROUP BY room",
+    "followed": "SELECT room, count(*) FROM followed WHERE room = ANY(:rooms) GROUP BY room",
+    "room_servers": "SELECT room, count(*) FROM room_servers WHERE room = ANY(:rooms) GROUP BY room",
+    "outbox": "SELECT room, count(*) FROM outbox WHERE room = ANY(:rooms) GROUP BY room",
     "aliases": "SELECT room, count(*) FROM aliases WHERE room = ANY(:rooms) GROUP BY room",
     "receipts": "SELECT room, count(*) FROM receipts WHERE room = ANY(:rooms) GROUP BY room",
     "account_data": "SELECT room, count(*) FROM account_data WHERE room = ANY(:rooms) GROUP BY room",
+    "shown_states": "SELECT room, count(*) FROM shown_states WHERE room = ANY(:rooms) GROUP BY room",
     "typing": "SELECT room, count(*) FROM typing WHERE room = ANY(:rooms) GROUP BY room",
 }
 """How many rows of each table belong to each room; every table that refers to rooms or their events is here."""

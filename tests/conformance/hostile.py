@@ -132,8 +132,8 @@ SEGMENTS: dict[str, str] = {
 }
 """In place of each segment of a path, percent-encoded as they go over the wire."""
 
-GOOD_QUERY: dict[str, str] = {"dir": "b", "ts": "1"}
-"""What a query must hold so that it is looked at any further; the only harmless thing in this file."""
+GOOD_QUERY: dict[str, str] = {"dir": "b", "ts": "1", "from": "s0"}
+"""What a query must hold so that it is looked at any further, and answered at once; the only harmless thing here."""
 
 QUERY_VALUES: dict[str, str] = {
     "nothing": "",

@@ -52,6 +52,21 @@ async def test_a_long_poll_hears_nothing_of_them(either_home: Home) -> None:
     assert (update.receipts | later.receipts, update.typing or [], later.typing or []) == (set(), [], [])
 
 
+async def test_who_is_heard_again_is_heard_from_then_on(either_home: Home) -> None:
+    """A poll that passed over what somebody ignored said does not come back to it."""
+    alice, bob, carol, dave = await either_home.users("alice", "bob", "carol", "dave")
+    room = await room_of(alice, bob, carol, dave)
+    await bob.ignore(carol)
+    await bob.sync()
+    async with bob.waiting() as hears:
+        async with dave.waiting():
+            await carol.say(room, "hidden")
+        await bob.ignore()
+    assert hears.result().joined(room).texts == []
+    await carol.say(room, "shown")
+    assert (await bob.sync()).joined(room).texts == ["shown"]
+
+
 async def test_invites_are_dropped(home: Home) -> None:
     alice, bob, carol = await home.users("alice", "bob", "carol")
     await bob.ignore(carol)

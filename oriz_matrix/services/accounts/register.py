@@ -111,7 +111,7 @@ class Register:
     async def _check(self, wish: Wish, secrets: Secrets, ip: str) -> None:
         if secrets.guest_access_token is not None:
             if wish.username is None:
-                raise MissingParam("username is missing: that of the guest")
+                raise MissingParam("guest_access_token: username is missing, that of the guest")
             await self._creation.require_guest(self._user_id(wish.username), secrets.guest_access_token)
         elif wish.username is not None:
             await self._creation.require_free(self._user_id(wish.username))

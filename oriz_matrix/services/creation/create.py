@@ -154,6 +154,8 @@ class Create:
             raise InvalidParam(f"invite: at most {MAX_INVITES} users")
         if creator in invited:
             raise InvalidParam("invite: you cannot invite yourself")
+        if any(domain_of(user) != self._server_name for user in invited):
+            self._elsewhere.require_reach("invite")
         return invited
 
 

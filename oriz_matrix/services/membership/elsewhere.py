@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from oriz_matrix.protocol.errors import GuestAccessForbidden, NotFound
+from oriz_matrix.protocol.errors import Forbidden, GuestAccessForbidden, NotFound
 from oriz_matrix.protocol.event_contents import CREATE, MEMBER, Create
 from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import (
@@ -115,6 +115,7 @@ class Elsewhere:
     async def send_invite(self, room_id: RoomId, draft: Draft) -> EventId:
         """The same for an invite as it will stand in the room."""
         assert draft.state_key is not None
+        self.require_reach("user_id")
         seen, shown = await self._db.read(_for_invite, room_id, draft)
         event = self._prepare.event(seen.name.version, room_id, seen.room.extremities, seen.state, draft)
         if seen.policy is not None:
@@ -122,6 +123,11 @@ class Elsewhere:
         event = await self._handshakes.invite(domain_of(draft.state_key), event, shown)
         await self._receive.event(seen.name, event, Source(self.here, passes_on=True))
         return event.event_id
+
+    def require_reach(self, field: str) -> None:
+        """Raises Forbidden, naming the field with users of other servers, where this one talks with no other."""
+        if not self._handshakes.speaks:
+            raise Forbidden(f"{field}: users of other servers cannot be invited here")
 
     def _check(self, requester: Requester, place: Place) -> None:
         refuse_suspended(requester)

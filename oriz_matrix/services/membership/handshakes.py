@@ -84,6 +84,11 @@ class Handshakes:
         self._here = here
         self._key = key
 
+    @property
+    def speaks(self) -> bool:
+        """Whether this server talks with others at all."""
+        return self._federation is not None
+
     async def join(
         self,
         wish: Wish,

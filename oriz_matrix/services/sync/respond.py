@@ -92,6 +92,7 @@ class Sync:
                 answer = await self._read(requester, request, since, upto)
                 if answer.body:
                     return await self._complete(requester, answer, since, upto)
+                since = max(since, upto)  # nothing was for them: what they want to hear later does not change that
             left = deadline - self._clock.monotonic()
             if left <= 0 or self._changes.stopping:
                 return await self._complete(requester, _Answer({}), since, upto)

@@ -57,6 +57,8 @@ export const settingPlays = {
         await alice.client.setIgnoredUsers([bob.id]);
         await alice.sees(() => alice.client.isUserIgnored(bob.id), "her own list");
         await bob.says(room, "Can you hear me?");
+        await alice.client.setAccountData("org.example.notes", { text: "Quiet here" });
+        await alice.sees(() => alice.client.getAccountData("org.example.notes"), "what came after it");
         await alice.client.setIgnoredUsers([]);
         await alice.sees(() => !alice.client.isUserIgnored(bob.id), "the empty list");
         await bob.says(room, "And now?");
