@@ -116,6 +116,37 @@ def test_figures_are_found_by_scenario_and_the_beginning_of_the_name() -> None:
     assert figures("create_room", [{"name": "create_room", "failed": "HTTPError"}]) == {}
 
 
+def test_a_join_on_another_server_costs_what_both_burn_until_they_are_idle(results: Results) -> None:
+    def told(name: str, cpu: float, **more: Any) -> dict[str, Any]:
+        here = {"total_cpu_ms_per_op": cpu, "deferred_cpu_ms_per_op": 0.0, "p50_ms": 400.0}
+        return {"name": f"federation: {name}", **here, "cpu_ms_per_op_a": 0.0, "cpu_ms_per_op_b": cpu, **more}
+
+    def after(members: int, a: float, b: float) -> dict[str, Any]:
+        name = f"federation: work after the {members}-member join until both idle"
+        return {"name": name, "ops": 1, "cpu_ms_per_op_a": a, "cpu_ms_per_op_b": b}
+
+    found = figures(
+        "federation",
+        [
+            told("300 messages A to B, 2-member room, 8 concurrent senders", 1.0, never_arrived=2),
+            told("join a 11-member room", 20.0),
+            after(11, 5.0, 6.0),
+            told("join a 1001-member room", 200.0),
+            after(1001, 10.0, 30.0),
+            told("300 messages A to B, 1000-member room, 8 concurrent senders", 1.5, never_arrived=0),
+        ],
+    )
+    assert {key: values[CPU] for key, values in found.items()} == {
+        "federation_join": 240.0,
+        "federation_stream": 1.0,
+        "federation_large": 1.5,
+    }
+    results.add("sqlite", "oriz", found)
+    text = page.text(results)
+    assert "2 never arrived" in text
+    assert "| Join a room of 1,000 on the other server | 240 | 400 |" in text
+
+
 def test_the_page_shows_medians_ratios_and_goals(results: Results) -> None:
     text = page.text(results)
     assert "| Create a room | 2.50 | 3.00 | 40.0 | 60.0 | 16.0× (4.9–20.0) | 20.0× (20.0–20.0) | 15× ✓ |" in text

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from tests.support.bench import beside, page
 from tests.support.bench.contestants import SYNAPSE_SCRIPT, BenchFailed, Contestant, oriz, synapse
-from tests.support.bench.measures import BESIDE, ENGINES, SCENARIOS, STARTUP
+from tests.support.bench.measures import BESIDE, ENGINES, FEDERATION, SCENARIOS, STARTUP
 from tests.support.bench.results import ORIZ, About, Results
 from tests.support.bench.rounds import Plan, measure
 from tests.support.postgres_programs import PostgresFailed
@@ -89,7 +89,7 @@ def _plan(options: argparse.Namespace) -> Plan:
     return Plan(
         loadbench=options.loadbench.absolute(),
         contestants=contestants,
-        scenarios=sorted(scenarios, key=lambda name: name == STARTUP),
+        scenarios=sorted(scenarios, key=lambda name: name in (STARTUP, FEDERATION)),
         runs=options.runs or (1 if options.short else RUNS),
         scale=options.scale or (SHORT_SCALE if options.short else 1.0),
     )

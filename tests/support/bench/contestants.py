@@ -99,12 +99,13 @@ def synapse(engine: str, loadbench: Path, environment: Path) -> Contestant:
 
 
 @contextmanager
-def running(contestant: Contestant, folder: Path) -> Iterator[Running]:
-    """The server on new data in this folder, which is deleted afterwards."""
+def running(contestant: Contestant, folder: Path, *, federates: bool = False) -> Iterator[Running]:
+    """The server on new data in this folder, which is deleted afterwards; others reach it where it federates."""
     if contestant.server == ORIZ:
         # As pip does where it installs a server; else each start would compile all of it, and be measured doing that.
         compileall.compile_dir(PACKAGE, quiet=1)
     place = ["--dir", str(folder), "--port", str(free_port()), "--db", contestant.engine, "--pg-port", str(free_port())]
+    place += ["--tls-port", str(free_port())] if federates else []
     try:
         state = json.loads(contestant.call("start", *place, *contestant.options))
         yield Running(contestant, folder, state)

@@ -1,10 +1,11 @@
 """What is taken from the results of loadbench, and what Oriz wants to reach against Synapse.
 
-A result of loadbench is found by its scenario and the beginning of its name, because the names hold counts. The column
+A result of loadbench is found by its scenario and the beginning of its name, with `*` for counts in it. The column
 "CPU ms/op" is that of `python -m loadbench.table`: server, database and what was put off until after the answer.
 """
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 ENGINES = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
@@ -12,8 +13,9 @@ CPU, P50, READY, MEMORY = "cpu_ms", "p50_ms", "ready_s", "rss_mib"
 IDLE_CPU, IDLE_MEMORY = "idle_ms_per_s", "idle_mib"
 OTHER_CORES = "other_cores"
 P99, SYNC_S = "p99_ms", "sync_s"
+LOST = "never_arrived"
 
-STARTUP = "startup"
+STARTUP, FEDERATION = "startup", "federation"
 AFTERWARDS = "afterwards"
 """Not a scenario of loadbench: the server's memory when all of them are through."""
 
@@ -60,22 +62,61 @@ MEMORY_AT_END = Measure("memory_at_end", "Memory after all scenarios", AFTERWARD
 IDLE = Measure("idle", "500 who wait", "idle", "idle: ", figure=IDLE_CPU)
 BESIDE = Measure("beside", "Messages beside a first sync of 2,000 rooms", "beside", "", figure=P99)
 """Not of loadbench: tests/support/bench/beside.py."""
-ALL = (*OPERATIONS, START, MEMORY_AT_START, MEMORY_AT_END, IDLE)
+JOIN_ELSEWHERE = Measure(
+    "federation_join",
+    "Join a room of 1,000 on the other server",
+    FEDERATION,
+    "federation: join a",
+    last=True,
+    goals=(5, 5),
+)
+AFTER_JOIN = Measure("federation_after", "After that join", FEDERATION, "federation: work after the", last=True)
+"""What both servers burn after the answer until they are idle: in `figures` it is added to the join."""
+BETWEEN = (
+    JOIN_ELSEWHERE,
+    Measure(
+        "federation_stream",
+        "Message to the other server, 8 at once, 2 members",
+        FEDERATION,
+        "federation: * messages A to B, 2-member",
+        goals=(30, 30),
+    ),
+    Measure(
+        "federation_large",
+        "Message to the other server, 8 at once, 1,000 members",
+        FEDERATION,
+        "federation: * messages A to B",
+        last=True,
+        goals=(30, 30),
+    ),
+    Measure(
+        "federation_one",
+        "Message to the other server's sync, one at a time",
+        FEDERATION,
+        "federation: message A to B, 2-member",
+    ),
+)
+"""Between two servers of one kind; CPU is that of both."""
+ALL = (*OPERATIONS, START, MEMORY_AT_START, MEMORY_AT_END, IDLE, *BETWEEN, AFTER_JOIN)
 
 SCENARIOS = tuple(dict.fromkeys(measure.scenario for measure in ALL if measure.scenario != AFTERWARDS))
 """What a whole run consists of, in order."""
 
 FIELDS = {P50: P50, READY: READY, MEMORY: MEMORY, OTHER_CORES: OTHER_CORES}
-FIELDS |= {IDLE_CPU: "cpu_ms_per_second", IDLE_MEMORY: "rss_growth_mib"}
+FIELDS |= {IDLE_CPU: "cpu_ms_per_second", IDLE_MEMORY: "rss_growth_mib", LOST: "never_arrived"}
 
 
 def figures(scenario: str, results: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """The figures of each measure that a scenario's results hold; what failed or was skipped is not there."""
     found = {}
     for measure in ALL:
-        named = [each for each in results if each["name"].startswith(measure.prefix) and measure.scenario == scenario]
+        named = [each for each in results if fnmatchcase(each["name"], f"{measure.prefix}*")]
+        if measure.scenario != scenario:
+            continue
         if named and not {"failed", "skipped"} & named[0].keys():
             found[measure.key] = _figures(named[-1 if measure.last else 0])
+    if JOIN_ELSEWHERE.key in found:
+        found[JOIN_ELSEWHERE.key][CPU] += found.pop(AFTER_JOIN.key, {CPU: 0.0})[CPU]
     return found
 
 
@@ -83,4 +124,6 @@ def _figures(result: Mapping[str, Any]) -> dict[str, float]:
     found = {name: float(result[field]) for name, field in FIELDS.items() if field in result}
     if "total_cpu_ms_per_op" in result:
         found[CPU] = result["total_cpu_ms_per_op"] + result["deferred_cpu_ms_per_op"]
+    elif "cpu_ms_per_op_b" in result:
+        found[CPU] = result["cpu_ms_per_op_a"] + result["cpu_ms_per_op_b"]
     return found

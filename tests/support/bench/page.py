@@ -6,11 +6,13 @@ from pathlib import Path
 from tests.support.bench.charts import Bars, Chart, draw, shown, shown_ratio
 from tests.support.bench.measures import (
     BESIDE,
+    BETWEEN,
     CPU,
     ENGINES,
     IDLE,
     IDLE_CPU,
     IDLE_MEMORY,
+    LOST,
     MEMORY_AT_END,
     MEMORY_AT_START,
     OPERATIONS,
@@ -100,6 +102,7 @@ def text(results: Results) -> str:
         *_pictures(results),
         *(part for engine in ENGINES for part in _operations(results, engine)),
         *_memory_and_start(results),
+        *_between(results),
         *_waiting(results),
         *_beside(results),
         "## How it was measured",
@@ -128,14 +131,30 @@ def _pictures(results: Results) -> list[str]:
 
 def _operations(results: Results, engine: str) -> list[str]:
     """The table of one engine."""
-    measures = [measure for measure in OPERATIONS if results.runs(engine, ORIZ, measure, CPU)]
+    table = _costs(results, engine, OPERATIONS)
+    return [f"## {ENGINES[engine]}", *table, *_growth(results, engine)] if table else []
+
+
+def _between(results: Results) -> list[str]:
+    """What two servers of one kind cost each other."""
+    parts = []
+    for engine, name in ENGINES.items():
+        lost = sum(sum(results.runs(engine, ORIZ, measure, LOST)) for measure in BETWEEN)
+        if table := _costs(results, engine, BETWEEN):
+            parts += [f"On {name}; of all messages {lost:g} never arrived between the two Oriz:", *table]
+    said = "CPU is that of both servers; of the join, also what they burn afterwards until both are idle."
+    return ["## Between two servers of one kind", said, *parts] if parts else []
+
+
+def _costs(results: Results, engine: str, operations: Sequence[Measure]) -> list[str]:
+    """The table of some operations on one engine, or nothing where none was measured."""
+    measures = [measure for measure in operations if results.runs(engine, ORIZ, measure, CPU)]
     if not measures:
         return []
     head = ["operation", "Oriz CPU ms", "Oriz p50 ms"]
     if results.has(SYNAPSE):
         head += ["Synapse CPU ms", "Synapse p50 ms", "CPU ratio", "p50 ratio", "goal"]
-    rows = [_operation(results, engine, measure) for measure in measures]
-    return [f"## {ENGINES[engine]}", _table(head, rows), *_growth(results, engine)]
+    return [_table(head, [_operation(results, engine, measure) for measure in measures])]
 
 
 def _operation(results: Results, engine: str, measure: Measure) -> list[str]:
