@@ -88,7 +88,7 @@ def between(below: Below) -> Between:
         receive=receive,
         backfill=Backfill(database, federation, verify, missing),
         transactions=Transactions(database, taking, told, clock),
-        resident=Resident(database, below.prepare, verify, receive),
+        resident=Resident(database, below.prepare, verify, receive, elsewhere.inviting),
         invited=Invited(database, verify, remote, below.prepare),
         elsewhere=elsewhere,
         third_party_invites=ThirdPartyInvites(database, below.append, elsewhere, handshakes, below.jobs),

@@ -1,5 +1,6 @@
 """Invites between a server and a peer, in both directions, and what each believes of the other's."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -7,10 +8,11 @@ import pytest
 from oriz_matrix.protocol.room_versions import ROOM_VERSIONS
 from tests.plays.person import Person
 from tests.plays.stage import Stage, agree
+from tests.support.in_process import Answer
 from tests.support.peer import acts, answers
 from tests.support.peer.answers import shown
-from tests.support.peer.peer import V2, Asked, Peer
-from tests.support.peer.room import Json
+from tests.support.peer.peer import V1, V2, Asked, Peer
+from tests.support.peer.room import Json, PeerRoom
 from tests.support.people import Refused, segment
 
 
@@ -128,3 +130,55 @@ async def test_trap_27_the_peer_cannot_change_the_invite(alice: Person, zoe: Pee
     except Refused as refusal:
         assert refusal.status in (400, 403, 502)  # noqa: PT017
     assert "Mallory" not in str(await alice.whole_state(room_id))
+
+
+async def test_who_comes_while_the_invite_is_still_under_way_is_let_in(alice: Person, zoe: Peer) -> None:
+    """The peer's user has the invite before its answer is stored here, and joins at once."""
+    room_id = await alice.create_room(preset="private_chat")
+    coming: list[asyncio.Task[PeerRoom]] = []
+
+    async def tell_at_once(peer: Peer, asked: Asked) -> Any:
+        coming.append(asyncio.create_task(acts.join(peer, alice.at, room_id, "zoe")))
+        await asyncio.sleep(0.3)  # the request for a template is there long before the invite
+        assert not coming[0].done()
+        return await answers.invite(peer, asked)
+
+    zoe.instead["invite"] = tell_at_once
+    await alice.in_room(room_id, "POST", "invite", {"user_id": zoe.user("zoe")})
+    await coming[0]
+    await alice.sees_member(room_id, zoe.user("zoe"), "join")
+
+
+async def test_who_is_kept_waiting_for_an_invite_that_fails_is_refused(alice: Person, zoe: Peer) -> None:
+    room_id = await alice.create_room(preset="private_chat")
+    coming: list[asyncio.Task[PeerRoom]] = []
+
+    async def refuse(peer: Peer, asked: Asked) -> Any:
+        coming.append(asyncio.create_task(acts.join(peer, alice.at, room_id, "zoe")))
+        await asyncio.sleep(0.3)
+        return answers.refusal(403, "M_FORBIDDEN")
+
+    zoe.instead["invite"] = refuse
+    with pytest.raises(Refused):
+        await alice.in_room(room_id, "POST", "invite", {"user_id": zoe.user("zoe")})
+    with pytest.raises(AssertionError, match="M_FORBIDDEN"):
+        await coming[0]
+
+
+async def test_of_those_who_come_before_their_invite_few_are_kept_waiting(alice: Person, zoe: Peer) -> None:
+    """A peer that does not answer to the invite cannot make the server hold as many requests as it likes."""
+    room_id = await alice.create_room(preset="private_chat")
+    template = f"{V1}/make_join/{segment(room_id)}/{segment(zoe.user('zoe'))}"
+    asking: list[asyncio.Task[Answer]] = []
+
+    async def hold(peer: Peer, asked: Asked) -> Any:
+        asking.extend(
+            asyncio.create_task(peer.ask(alice.at, "GET", template, query=acts.KNOWN_VERSIONS)) for _ in range(20)
+        )
+        await asyncio.wait(asking, timeout=1)
+        return await answers.invite(peer, asked)
+
+    zoe.instead["invite"] = hold
+    await alice.in_room(room_id, "POST", "invite", {"user_id": zoe.user("zoe")})
+    statuses = [(await one).status for one in asking]
+    assert (statuses.count(200), statuses.count(403)) == (3, 17)

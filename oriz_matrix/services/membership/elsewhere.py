@@ -22,6 +22,7 @@ from oriz_matrix.services.accounts.sessions import refuse_suspended
 from oriz_matrix.services.federation_in.receive import Receive
 from oriz_matrix.services.federation_in.settle import Source
 from oriz_matrix.services.membership.handshakes import Handshakes, Wish
+from oriz_matrix.services.membership.inviting import Inviting
 from oriz_matrix.services.membership.remote import Remote
 from oriz_matrix.services.membership.seen import NotHere, member_fields
 from oriz_matrix.services.rooms import access
@@ -64,6 +65,7 @@ class Elsewhere:
         self._handshakes = handshakes
         self._receive = receive
         self.here = makes.prepare.server_name
+        self.inviting = Inviting()
 
     async def join(self, requester: Requester, room: str, via: Sequence[str], content: Mapping[str, Any]) -> RoomId:
         """Joins a room by id or alias through another server; its id."""
@@ -120,8 +122,9 @@ class Elsewhere:
         event = self._prepare.event(seen.name.version, room_id, seen.room.extremities, seen.state, draft)
         if seen.policy is not None:
             event = await self._policy.signed(event, seen.policy)
-        event = await self._handshakes.invite(domain_of(draft.state_key), event, shown)
-        await self._receive.event(seen.name, event, Source(self.here, passes_on=True))
+        with self.inviting.of(room_id, UserId(draft.state_key)):
+            event = await self._handshakes.invite(domain_of(draft.state_key), event, shown)
+            await self._receive.event(seen.name, event, Source(self.here, passes_on=True))
         return event.event_id
 
     def require_reach(self, field: str) -> None:

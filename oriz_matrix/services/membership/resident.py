@@ -18,6 +18,7 @@ from oriz_matrix.services.federation_in.receive import Receive
 from oriz_matrix.services.federation_in.settle import Source
 from oriz_matrix.services.federation_in.verify import Verify
 from oriz_matrix.services.membership import restricted
+from oriz_matrix.services.membership.inviting import Inviting
 from oriz_matrix.services.membership.seen import VOUCHER
 from oriz_matrix.services.rooms import access, doors, pdus
 from oriz_matrix.services.rooms.prepare import Draft, Prepare
@@ -62,11 +63,12 @@ class _Room(NamedTuple):
 class Resident:
     """Lets users of other servers in and out. Raises NotFound for rooms that nobody here is in, and Forbidden."""
 
-    def __init__(self, db: Database, prepare: Prepare, verify: Verify, receive: Receive) -> None:
+    def __init__(self, db: Database, prepare: Prepare, verify: Verify, receive: Receive, inviting: Inviting) -> None:
         self._db = db
         self._prepare = prepare
         self._verify = verify
         self._receive = receive
+        self._inviting = inviting
         self._here = prepare.server_name
 
     async def template(self, ask: Ask) -> dict[str, Any]:
@@ -77,6 +79,7 @@ class Resident:
         user_id = parse_user_id(ask.user_id, "userId")
         if domain_of(user_id) != ask.origin:
             raise Forbidden("userId: a server asks for its own users")
+        await self._inviting.settled(ask.room_id, user_id)
         content: dict[str, Any] = {"membership": ask.membership}
         draft = Draft(sender=user_id, type=MEMBER, content=content, state_key=user_id)
         found = await self._db.read(_look, ask, draft, self._here)
