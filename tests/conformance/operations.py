@@ -53,7 +53,7 @@ class Operation:
     @property
     def key(self) -> Key:
         """Method and path, without the names of parameters, which are nobody's business."""
-        return self.method, re.sub(r"\{[^}]*\}", "{}", self.path.partition("?")[0])
+        return signature(self.method, self.path.partition("?")[0])
 
     @property
     def is_first(self) -> bool:
@@ -76,7 +76,12 @@ def operations() -> list[Operation]:
 def key(endpoint: Endpoint) -> Key:
     """Method and newest path, as `Operation.key` has them."""
     newest = endpoint.paths()[max(len(endpoint.versions), 1) - 1]
-    return endpoint.method, re.sub(r"\{[^}]*\}", "{}", newest)
+    return signature(endpoint.method, newest)
+
+
+def signature(method: str, path: str) -> Key:
+    """The key of an operation with this path, whatever it calls its parameters."""
+    return method, re.sub(r"\{[^}]*\}", "{}", path)
 
 
 def declaration(endpoint: Endpoint) -> tuple[str, str, bool]:
