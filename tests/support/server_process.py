@@ -33,16 +33,16 @@ def servers_to_test() -> list[str]:
 
 
 @contextmanager
-def server_process(engine: str, folder: Path) -> Iterator[ServerProcess]:
-    """A server on that engine, with its data in `folder`, which is deleted afterwards."""
+def server_process(engine: str, folder: Path, extra: Path | None = None) -> Iterator[ServerProcess]:
+    """A server on that engine, with its data in `folder`, which is deleted afterwards; `extra` changes its settings."""
     if engine == ELSEWHERE:
         yield ServerProcess(os.environ["ORIZ_TEST_URL"].rstrip("/"), os.environ.get("ORIZ_TEST_SECRET", ""))
         return
     port, pg_port = _free_ports(2)
+    options = ["--dir", folder, "--port", port, "--db", engine, "--pg-port", pg_port]
+    options += [] if extra is None else ["--extra", extra]
     try:
-        answer = _dev_server(
-            "start", "--dir", str(folder), "--port", str(port), "--db", engine, "--pg-port", str(pg_port)
-        )
+        answer = _dev_server("start", *map(str, options))
         state = json.loads(answer)
         yield ServerProcess(state["url"], state["secret"])
     finally:

@@ -76,10 +76,14 @@ class Description:
         taken: Json = self._take(operation, file)
         taken["security"] = [way for way in operation.get("security", []) if QUERY_TOKEN not in way]
         body = operation.get("requestBody", {}).get("content", {}).get(JSON, {})
-        example = self._known.bodies.get(name, body.get("schema", {}).get("example"))
+        example = body.get("schema", {}).get("example")
         if example is not None:
-            taken["requestBody"]["content"][JSON]["example"] = example
+            taken["requestBody"]["content"][JSON]["example"] = self._known.bodies.get(name) or self._made_true(example)
         return taken
+
+    def _made_true(self, example: Json) -> Json:
+        """An example of the specification with values that exist."""
+        return {member: self._known.values.get(member, [each])[0] for member, each in example.items()}
 
     def _take(self, value: Any, file: Path, *, names: bool = False) -> Any:
         """A part of a file, with references into `x-files`; `names` where the members are named by the author."""

@@ -18,7 +18,7 @@ class Known:
 
 
 class Stage:
-    """Alice, who asks; Bob and Carol, who can be invited and banned; the host, who puts right what Alice does.
+    """Alice, who asks; Bob, Carol and Dora, whom she can ban and invite; the host, who puts right what Alice does.
 
     The host has founded four rooms, in which nobody has more power: two with Alice and Bob in them, and two that Alice
     has left; at one of these she may knock.
@@ -26,9 +26,8 @@ class Stage:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self.alice, self._bob, self._carol, self._host = (
-            Account(url, name) for name in ("alice", "bob", "carol", "host")
-        )
+        names = ("alice", "bob", "carol", "dora", "host")
+        self.alice, self._bob, self._carol, self._dora, self._host = (Account(url, name) for name in names)
         self._rooms = [self._room("public_chat", "12"), self._room("private_chat", "10")]
         self.known = Known(self._values(), self._bodies())
 
@@ -88,15 +87,14 @@ class Stage:
         self.alice.call("PUT", f"/user/{me}/account_data/m.direct", {self._bob.user_id: self._rooms[1:]})
         token = self.alice.call("GET", "/sync?timeout=0")["next_batch"]
         device = self.alice.call("GET", "/account/whoami")["device_id"]
-        users = [self.alice.user_id, self._bob.user_id, self._carol.user_id]
         rooms = [*self._rooms, self._left("knock"), self._left("invite")]
         return {
             "roomId": rooms,
             "room_id": rooms,
             "roomIdOrAlias": [*rooms, alias],
             "roomAlias": [alias, f"#new:{server}"],
-            "userId": users,
-            "user_id": users,
+            "userId": [self.alice.user_id, self._bob.user_id],
+            "user_id": [self._carol.user_id, self._bob.user_id],
             "eventId": events,
             "event_id": events,
             "eventType": ["m.room.message", "m.room.name", "m.room.topic", "m.room.member"],
@@ -119,7 +117,11 @@ class Stage:
     def _bodies(self) -> dict[str, Any]:
         identifier = {"type": "m.id.user", "user": self._bob.name}
         login = {"type": "m.login.password", "identifier": identifier, "password": PASSWORD}
-        return {"post /_matrix/client/v3/login": login}
+        return {
+            "post /_matrix/client/v3/login": login,
+            # Others may be banned.
+            "post /_matrix/client/v3/rooms/{roomId}/invite": {"user_id": self._dora.user_id},
+        }
 
     def _say(self, room: str) -> str:
         path = f"/rooms/{quote(room)}/send/m.room.message/{secrets.token_hex(8)}"
