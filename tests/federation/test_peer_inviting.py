@@ -116,6 +116,23 @@ async def test_an_invite_that_the_peer_refuses_is_none(alice: Person, zoe: Peer,
     assert zoe.user("zoe") not in await alice.members(room_id)
 
 
+@pytest.mark.parametrize("answered", [None, {}, "event", {"depth": 1.5}])
+async def test_an_answer_that_is_no_event_is_told_as_such(
+    alice: Person, zoe: Peer, stage: Stage, answered: Any
+) -> None:
+    room_id = await stage.private_room(alice)
+
+    async def change(peer: Peer, asked: Asked) -> Any:
+        good = await answers.invite(peer, asked)
+        return {"event": {**good["event"], **answered} if answered and isinstance(answered, dict) else answered}
+
+    zoe.instead["invite"] = change
+    with pytest.raises(Refused) as caught:
+        await alice.in_room(room_id, "POST", "invite", {"user_id": zoe.user("zoe")})
+    assert (caught.value.status, caught.value.errcode) == (400, "M_BAD_JSON")
+    assert zoe.user("zoe") not in await alice.members(room_id)
+
+
 async def test_trap_27_the_peer_cannot_change_the_invite(alice: Person, zoe: Peer, stage: Stage) -> None:
     """What stands is what Alice's server has signed."""
     room_id = await stage.private_room(alice)

@@ -85,6 +85,31 @@ async def test_an_unknown_version_is_refused(alice: Person, zoe: Peer) -> None:
     await fails(alice, room)
 
 
+def _untold(peer: Peer, body: Json) -> None:
+    del body["room_version"]
+
+
+@pytest.mark.parametrize("version", ["1", "3"])
+async def test_a_version_that_is_not_told_is_seen_in_the_template(alice: Person, zoe: Peer, version: str) -> None:
+    room = zoe.host(version, "zoe")
+    zoe.instead["make_join"] = _changed(answers.make_join, _untold)
+    await _joins_after_all(alice, zoe, room, {"make_join": zoe.instead["make_join"]})
+
+
+@pytest.mark.parametrize("version", ["2", "10"])
+async def test_what_is_presumed_of_a_version_is_not_kept(alice: Person, zoe: Peer, version: str) -> None:
+    """The create event says another: the join fails, and the room stands under no rules yet."""
+    room = zoe.host(version, "zoe")
+    zoe.instead["make_join"] = _changed(answers.make_join, _untold)
+    assert (await fails(alice, room)).status == 502
+    assert zoe.times("send_join") == 1
+    await _joins_after_all(alice, zoe, room)
+
+
+async def test_a_create_event_of_another_version_than_the_room_is_refused(alice: Person, zoe: Peer) -> None:
+    assert (await fails(alice, zoe.host("10", "zoe", room_version="11"))).status == 502
+
+
 def _change_event(lie: Json, peer: Peer, body: Json) -> None:
     body["event"].update(lie)
 
@@ -216,8 +241,9 @@ async def test_who_hangs_up_is_given_up(alice: Person, zoe: Peer) -> None:
     await _joins_after_all(alice, zoe, room)
 
 
-async def _joins_after_all(alice: Person, zoe: Peer, room: PeerRoom) -> None:
+async def _joins_after_all(alice: Person, zoe: Peer, room: PeerRoom, instead: Json | None = None) -> None:
     zoe.instead.clear()
+    zoe.instead.update(instead or {})
     await alice.join(room.room_id, via=[zoe.name])
     await zoe.send(alice.at, room.say(zoe.user("zoe"), "welcome"))
     await alice.hears(room.room_id, "welcome")

@@ -16,9 +16,9 @@ from oriz_matrix.net.errors import BadAnswer, Refused, RemoteFailed
 from oriz_matrix.net.federation import Federation
 from oriz_matrix.net.peers import PeerRequest, uri
 from oriz_matrix.protocol.canonical import encode
-from oriz_matrix.protocol.errors import BadGateway, IncompatibleRoomVersion, MatrixError, NotFound
+from oriz_matrix.protocol.errors import BadGateway, BadJson, IncompatibleRoomVersion, MatrixError, NotFound
 from oriz_matrix.protocol.event_builder import complete
-from oriz_matrix.protocol.event_contents import MEMBER, Member
+from oriz_matrix.protocol.event_contents import CREATE, MEMBER, Member
 from oriz_matrix.protocol.events import Event, event_from_pdu
 from oriz_matrix.protocol.identifiers import RoomId, ServerName, UserId
 from oriz_matrix.protocol.room_versions import ROOM_VERSIONS, EventIdFormat, RoomVersion
@@ -32,6 +32,9 @@ HANDSHAKE_SECONDS = 180.0
 LARGEST_ROOM = 256 * 1024 * 1024
 MOST_ASKED = 10
 """So many servers are asked, one after the other."""
+FIRST_WITH_IDS = next(
+    name for name, version in ROOM_VERSIONS.items() if version.event_id_format is not EventIdFormat.CHOSEN
+)
 VOUCHER = "join_authorised_via_users_server"
 
 UNAUTHORIZED = 401
@@ -97,12 +100,14 @@ class Handshakes:
     ) -> Joined:
         """Joins through the first server that lets the user in. Raises what the last one said, NotFound, BadGateway.
 
-        `begin` is awaited before the join is handed over: from then on others may send events of the room.
+        `begin` is awaited before the join is handed over, if the room's version is told: from then on others may send
+        events of the room.
         """
 
         async def ask(federation: Federation, server: ServerName) -> Joined:
-            event = await self._template(federation, server, "join", wish)
-            await begin(event.version)
+            event, is_sure = await self._template(federation, server, "join", wish)
+            if is_sure:  # a room once begun stays of its version
+                await begin(event.version)
             room_id = wish.room_id
             request = PeerRequest(
                 method="PUT",
@@ -117,6 +122,8 @@ class Handshakes:
                 raise BadAnswer("state, auth_chain: must be lists")
             if answer.get("members_omitted"):  # traps.md 28
                 raise BadAnswer("members_omitted: all members were asked for")
+            if (said := _version_in(state)) not in (None, event.version.name):
+                raise BadAnswer(f"the room is of version {said}, the template was of {event.version.name}")
             return Joined(_signed_by_both(event, answer.get("event")), server, state, chain)
 
         return await self._of_any(servers, ask)
@@ -125,7 +132,7 @@ class Handshakes:
         """Knocks through the first server that takes it."""
 
         async def ask(federation: Federation, server: ServerName) -> Knocked:
-            event = await self._template(federation, server, "knock", wish)
+            event, _ = await self._template(federation, server, "knock", wish)
             answer = await self._hand_over(federation, server, f"{V1}/send_knock", event)
             return Knocked(event, server, prune(answer.get("knock_room_state")))
 
@@ -135,14 +142,15 @@ class Handshakes:
         """Turns an invite down, or takes a knock back, through the first server that takes it."""
 
         async def ask(federation: Federation, server: ServerName) -> Event:
-            event = await self._template(federation, server, "leave", wish)
+            event, _ = await self._template(federation, server, "leave", wish)
             await self._hand_over(federation, server, f"{V2}/send_leave", event)
             return event
 
         return await self._of_any(servers, ask)
 
     async def invite(self, server: ServerName, event: Event, shown: Sequence[Event]) -> Event:
-        """Hands an invite to the invited user's server; the event with its signature. Raises what that one says."""
+        """Hands an invite to the invited user's server; the event with its signature. Raises what that one says,
+        and BadJson."""
 
         async def ask(federation: Federation, server: ServerName) -> Event:
             body = {
@@ -164,10 +172,7 @@ class Handshakes:
                     body=encode({**event.pdu, "unsigned": unsigned}),
                 )
                 answer = await federation.ask(server, first)
-            signed = _signed_by_both(event, answer.get("event"))
-            if server not in signed.pdu["signatures"]:
-                raise BadAnswer("event: the invite is not signed by the invited user's server")
-            return signed
+            return _signed_invite(event, answer.get("event"), server)
 
         return await self._of_any([server], ask)
 
@@ -179,14 +184,17 @@ class Handshakes:
 
         await self._of_any([server], ask)
 
-    async def _template(self, federation: Federation, server: ServerName, membership: str, wish: Wish) -> Event:
-        """The user's membership, made of what a server hands out for it, completed and signed."""
+    async def _template(
+        self, federation: Federation, server: ServerName, membership: str, wish: Wish
+    ) -> tuple[Event, bool]:
+        """The user's membership, made of what a server hands out for it, completed and signed; and whether that named
+        the room's version."""
         versions = [("ver", name) for name in ROOM_VERSIONS] if membership != "leave" else []
         answer = await federation.get(
             server, uri(f"{V1}/make_{membership}", wish.room_id, wish.user_id, query=versions)
         )
-        version = ROOM_VERSIONS.get(str(answer.get("room_version", "1")))
         template = answer.get("event")
+        version = ROOM_VERSIONS.get(str(answer.get("room_version") or _presumed(template)))
         if version is None or not isinstance(template, dict):
             raise BadAnswer("there is no event, or one of an unknown room version")
         said = template.get("content")
@@ -206,7 +214,7 @@ class Handshakes:
             "origin_server_ts": self._clock.now_ms(),
         }
         try:
-            return complete(pdu, version, self._here, self._key)
+            return complete(pdu, version, self._here, self._key), bool(answer.get("room_version"))
         except MatrixError as error:
             raise BadAnswer(f"the event cannot be completed: {error.message}") from None
 
@@ -243,6 +251,21 @@ async def _either(federation: Federation, server: ServerName, request: PeerReque
         return await federation.ask(server, replace(request, uri=V1 + request.uri.removeprefix(V2)))
 
 
+def _presumed(template: object) -> str:
+    """The version of a room where it is not told: the first; or the first of those that refer to events by their ids
+    alone where the template does, which the create event has to confirm."""
+    cited = template.get("auth_events") if isinstance(template, dict) else None
+    return FIRST_WITH_IDS if isinstance(cited, list) and any(isinstance(one, str) for one in cited) else "1"
+
+
+def _version_in(state: Sequence[object]) -> object:
+    """The version that the create event of a state names; None where there is none, which fails elsewhere."""
+    for pdu in state:
+        if isinstance(pdu, dict) and pdu.get("type") == CREATE[0] and isinstance(pdu.get("content"), dict):
+            return pdu["content"].get("room_version", "1")
+    return None
+
+
 def _is_unknown(error: Refused) -> bool:
     """Whether a server does not know the operation."""
     return error.status in (404, 405) and (error.errcode == "M_UNRECOGNIZED" or not error.content)
@@ -260,6 +283,19 @@ def _signed_by_both(event: Event, answered: object) -> Event:
     if signed.event_id != event.event_id or {**signed.pdu, "signatures": signatures} != event.pdu:
         return event
     return Event(event.version, event.event_id, event.room_id, {**event.pdu, "signatures": _both(signed, event)})
+
+
+def _signed_invite(event: Event, answered: object, server: ServerName) -> Event:
+    """The invite with the signature of the invited user's server. Raises BadJson where that gives back no event of the
+    room's version, and BadAnswer where it has not signed."""
+    try:
+        event_from_pdu(answered, event.version)
+    except MatrixError as error:
+        raise BadJson(f"The invited user's server gives back no event: {error.message}") from None
+    signed = _signed_by_both(event, answered)
+    if server not in signed.pdu["signatures"]:
+        raise BadAnswer("event: the invite is not signed by the invited user's server")
+    return signed
 
 
 def _both(signed: Event, event: Event) -> dict[str, Any]:
