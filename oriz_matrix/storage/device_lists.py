@@ -75,8 +75,9 @@ def learn(tx: Transaction, user: UserNid, seen: DeviceList, stream_id: int | Non
     if (before.position, before.known_since) != (seen.position, seen.known_since):
         return False
     now = tx.position()
-    # Who asked while they were stale and got no answer has to ask again; who asks first tells nobody anything new.
-    position = now if before.stale is not None else before.position or 0
+    # Who asked before, while they were stale or never yet known, and got no answer has to ask again.
+    is_new = before.stale is not None or before.known_since is None
+    position = now if is_new else before.position or 0
     sql = """
         INSERT INTO device_lists (user_nid, position, stream_id, known_since)
         VALUES (:user, :position, :stream_id, :now)

@@ -140,6 +140,23 @@ async def test_who_comes_and_goes_elsewhere_is_news(home: Home, elsewhere: Elsew
     assert await both(alice, since) == ([], [elsewhere.carl])
 
 
+async def test_a_list_that_is_known_at_last_is_news(home: Home, elsewhere: Elsewhere) -> None:
+    """Who asked for it before, and got no answer, has to ask again."""
+    (alice, bob), carl = await home.users("alice", "bob"), elsewhere.carl
+    await elsewhere.comes_in(await alice.create_room(), carl)
+    elsewhere.has_devices(carl, 7, C=None)
+    await alice.sync()
+    await bob.sync()
+    since = alice.since
+    for _ in range(2):
+        await query(alice, carl)
+    assert changed(await alice.sync()) == [carl]
+    assert await both(alice, since) == ([carl], [])
+    await query(alice, carl)
+    assert changed(await alice.sync()) == []
+    assert changed(await bob.sync()) == []
+
+
 async def test_servers_that_share_a_room_are_told(home: Home, elsewhere: Elsewhere) -> None:
     alice, bob, room = await couple(home)
     await upload_device(bob)
