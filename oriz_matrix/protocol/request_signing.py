@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from oriz_matrix.protocol.canonical import encode
-from oriz_matrix.protocol.errors import Unauthorized
+from oriz_matrix.protocol.errors import InvalidParam, Unauthorized
 from oriz_matrix.protocol.identifiers import ServerName, is_server_name
 from oriz_matrix.protocol.signing import ALGORITHM, KeyLookup, SigningKey
 
@@ -66,7 +66,7 @@ def authorization(request: SignedRequest, key: SigningKey) -> str:
 def parse_authorization(headers: Sequence[str]) -> list[Credentials]:
     """What the headers Authorization of a request say: at least one, and all of the same server.
 
-    Headers of other schemes are passed over. Raises Unauthorized.
+    Headers of other schemes are passed over. Raises Unauthorized, or InvalidParam where the origin is no server name.
     """
     found = [_credentials(parameters) for header in headers if (parameters := _x_matrix(header)) is not None]
     if not found:
@@ -114,8 +114,8 @@ def _credentials(parameters: dict[str, str]) -> Credentials:
     origin, key_id = parameters.get("origin", ""), parameters.get("key", "")
     # The wire knows it as `sig`, one list of the specification as `signature`.
     signature = parameters.get("sig") or parameters.get("signature", "")
-    if not is_server_name(origin):
-        raise Unauthorized("The Authorization header names no valid origin")
-    if not key_id.startswith(f"{ALGORITHM}:") or not signature:
+    if not origin or not key_id.startswith(f"{ALGORITHM}:") or not signature:
         raise Unauthorized(f"The Authorization header holds no signature by an {ALGORITHM} key")
+    if not is_server_name(origin):
+        raise InvalidParam("origin: the Authorization header names what is no server")
     return Credentials(ServerName(origin), parameters.get("destination"), key_id, signature)
