@@ -33,8 +33,8 @@ PUBLISHED_FOR_MS = 24 * 3600 * 1000
 """How long others may keep what this server publishes."""
 ASK_AGAIN_SECONDS = 60.0
 """A server that was just asked is not asked again: whoever sends nonsense in its name must not make us a nuisance."""
-NOTARY_PAUSE_SECONDS = 1.0
-"""The same for who wants to know more than this server has, as a notary."""
+MOST_ASKED = 10
+"""So often a server is asked within that time for others, who want to know more than this server has, as a notary."""
 AT_ONCE = 100
 FEW = 10
 """So many servers are asked themselves before a notary is."""
@@ -107,7 +107,7 @@ class ServerKeys:
         self._client = client
         self._notaries = [ServerName(name) for name in notaries]
         self._own: dict[str, OwnKey] = {}
-        self._asked: Cache[ServerName, float] = Cache("asked_for_keys", 20_000)
+        self._asked: Cache[ServerName, list[float]] = Cache("asked_for_keys", 20_000)
         self._asking: SharedCalls[ServerName, None] = SharedCalls()
         self._places = asyncio.Semaphore(AT_ONCE)
         self.cache: Cache[ServerName, _Remembered] = Cache("server_keys", 20_000)
@@ -151,17 +151,14 @@ class ServerKeys:
         ours = [self.published()] if chosen.pop(self._server_name, None) is not None else []
         now = self._clock.now_ms()
         least = now if valid_until is None else valid_until
+        wanted = {name: {key: least if at is None else at for key, at in keys.items()} for name, keys in chosen.items()}
         known = await self._db.read(server_keys.answers, list(chosen))
-        stale = [
-            server
-            for server, wanted in chosen.items()
-            if _is_stale(known.get(server), set(wanted), now, max([least, *(each or now for each in wanted.values())]))
-        ]
+        stale = [server for server, keys in wanted.items() if _is_stale(known.get(server, []), keys, now, least)]
         if stale:
-            await self._ask_each(stale, NOTARY_PAUSE_SECONDS)
+            await self._ask_each(stale, MOST_ASKED)
             known = await self._db.read(server_keys.answers, list(chosen))
-        theirs = [sign_json(answer.content, self._server_name, self._key) for answer in known.values()]
-        return ours + theirs
+        theirs = [answer for server, found in known.items() for answer in _holding(found, chosen[server])]
+        return ours + [sign_json(answer.content, self._server_name, self._key) for answer in theirs]
 
     async def _find(self, needs: Sequence[Need]) -> dict[KeyName, ServerKey]:
         """The keys by their names, good or not for what they are needed; what cannot be had is left out."""
@@ -203,19 +200,19 @@ class ServerKeys:
     async def _ask_themselves(self, missing: Sequence[Need]) -> None:
         await self._ask_each({need.server for need in missing if need.server != self._server_name})
 
-    async def _ask_each(self, servers: Iterable[ServerName], pause: float = ASK_AGAIN_SECONDS) -> None:
-        await asyncio.gather(*(self._asking.share(server, self._asker(server, pause)) for server in servers))
+    async def _ask_each(self, servers: Iterable[ServerName], most: int = 1) -> None:
+        await asyncio.gather(*(self._asking.share(server, self._asker(server, most)) for server in servers))
 
-    def _asker(self, server: ServerName, pause: float) -> Any:
-        return lambda: self._ask(server, pause)
+    def _asker(self, server: ServerName, most: int) -> Any:
+        return lambda: self._ask(server, most)
 
-    async def _ask(self, server: ServerName, pause: float) -> None:
-        """Asks a server for its keys, unless it was asked just now, and keeps them."""
-        asked_at = self._asked.get(server)
+    async def _ask(self, server: ServerName, most: int) -> None:
+        """Asks a server for its keys, unless it was asked so often lately, and keeps them."""
         now = self._clock.monotonic()
-        if self._client is None or (asked_at is not None and now < asked_at + pause):
+        lately = [at for at in self._asked.get(server) or () if now < at + ASK_AGAIN_SECONDS]
+        if self._client is None or len(lately) >= most:
             return
-        self._asked.put(server, now)
+        self._asked.put(server, [*lately, now])
         async with self._places:
             try:
                 published = await self._client.direct(server)
@@ -278,10 +275,24 @@ def _wanted(missing: Iterable[Need]) -> dict[ServerName, list[str]]:
     return wanted
 
 
-def _is_stale(answer: KeyAnswer | None, wanted: set[str], now: int, valid_until: int) -> bool:
-    """Whether a server is to be asked again before a notary passes on what it said: after half of its lifetime."""
-    if answer is None:
-        return True
-    past_half = now > (answer.fetched_at + answer.valid_until) // 2
-    names = _object(answer.content.get("verify_keys")) | _object(answer.content.get("old_verify_keys"))
-    return past_half or answer.valid_until < valid_until or not wanted <= set(names)
+def _is_stale(answers: Sequence[KeyAnswer], wanted: Mapping[str, int], now: int, least: int) -> bool:
+    """Whether a server is to be asked again before a notary passes on what it said: where a key is wanted that is not
+    known, or not to be good for so long, and after half of its lifetime, unless it is wanted for the past.
+
+    `wanted`: moments by key ids; none means all, up to `least`.
+    """
+
+    def is_good(answer: KeyAnswer, until: int) -> bool:
+        is_fresh = now <= (answer.fetched_at + answer.valid_until) // 2
+        return answer.valid_until >= until and (is_fresh or until < now)
+
+    if not wanted:
+        return not (answers and is_good(answers[0], least))
+    good = [key_id for answer in answers for key_id in answer.key_ids if is_good(answer, wanted.get(key_id, least))]
+    return not wanted.keys() <= set(good)
+
+
+def _holding(answers: Sequence[KeyAnswer], key_ids: Iterable[str]) -> list[KeyAnswer]:
+    """The newest of a server's answers that holds each of the keys; its last one where none of them is known."""
+    places = {next((n for n, one in enumerate(answers) if key_id in one.key_ids), 0) for key_id in key_ids}
+    return [answers[place] for place in sorted(places or {0})]

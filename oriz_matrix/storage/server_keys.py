@@ -16,6 +16,9 @@ from oriz_matrix.storage.transaction import Transaction, single
 KeyName = tuple[ServerName, str]
 """A server and one of its key ids."""
 
+MOST_OLDER = 5
+"""So many older answers of a server are kept."""
+
 
 class OwnKey(NamedTuple):
     """A key of this server; `expired_at` is None for the one in use."""
@@ -25,11 +28,17 @@ class OwnKey(NamedTuple):
 
 
 class KeyAnswer(NamedTuple):
-    """What a server published last, and when it was asked."""
+    """What a server published, and when it was asked."""
 
     fetched_at: int
     valid_until: int
     content: dict[str, Any]
+
+    @property
+    def key_ids(self) -> set[str]:
+        """The keys that it holds, in use or expired."""
+        parts = (self.content.get(name) for name in ("verify_keys", "old_verify_keys"))
+        return {key_id for part in parts if isinstance(part, dict) for key_id in part}
 
 
 @single
@@ -99,6 +108,7 @@ def put(tx: Transaction, published: PublishedKeys, now_ms: int) -> None:
             public_key = EXCLUDED.public_key, valid_until = EXCLUDED.valid_until, in_use = EXCLUDED.in_use
     """
     tx.many(sql, sorted(_rows(published), key=_name))
+    _keep_older(tx, published)
     sql = """
         INSERT INTO key_answers (server, fetched_at, valid_until, body) VALUES (:server, :now, :valid_until, :body)
         ON CONFLICT (server) DO UPDATE SET
@@ -129,13 +139,36 @@ def put_hearsay(tx: Transaction, published: Iterable[PublishedKeys]) -> None:
 
 
 @single
-def answers(tx: Transaction, servers: Collection[ServerName]) -> dict[ServerName, KeyAnswer]:
-    """What these servers published last, as far as it is known."""
-    sql = "SELECT server, fetched_at, valid_until, body FROM key_answers WHERE server = ANY(:servers)"
-    return {
-        ServerName(server): KeyAnswer(fetched_at, valid_until, decode_strict(bytes(body)))
-        for server, fetched_at, valid_until, body in tx.rows(sql, servers=list(servers))
-    }
+def answers(tx: Transaction, servers: Collection[ServerName]) -> dict[ServerName, list[KeyAnswer]]:
+    """What these servers published, as far as it is known: what they did last, then older answers, newest first."""
+    sql = """
+        SELECT server, fetched_at, valid_until, body, 0 AS is_older FROM key_answers WHERE server = ANY(:servers)
+        UNION ALL
+        SELECT server, fetched_at, valid_until, body, 1 FROM older_key_answers WHERE server = ANY(:servers)
+        ORDER BY is_older, fetched_at DESC
+    """
+    found: dict[ServerName, list[KeyAnswer]] = {}
+    for server, fetched_at, valid_until, body, _ in tx.rows(sql, servers=list(servers)):
+        answer = KeyAnswer(fetched_at, valid_until, decode_strict(bytes(body)))
+        found.setdefault(ServerName(server), []).append(answer)
+    return found
+
+
+def _keep_older(tx: Transaction, published: PublishedKeys) -> None:
+    """Keeps what a server published last where it has now dropped a key; the newest few of such answers."""
+    server = published.server_name
+    known = answers(tx, [server]).get(server, [])
+    if not known or known[0].key_ids <= published.keys.keys():
+        return
+    sql = """
+        INSERT INTO older_key_answers (server, fetched_at, valid_until, body)
+        SELECT server, fetched_at, valid_until, body FROM key_answers WHERE server = :server
+        ON CONFLICT (server, fetched_at) DO UPDATE SET valid_until = EXCLUDED.valid_until, body = EXCLUDED.body
+    """
+    tx.run(sql, server=server)
+    if len(known) > MOST_OLDER:
+        sql = "DELETE FROM older_key_answers WHERE server = :server AND fetched_at <= :oldest"
+        tx.run(sql, server=server, oldest=known[MOST_OLDER].fetched_at)
 
 
 def _rows(published: PublishedKeys) -> list[dict[str, Any]]:

@@ -271,6 +271,28 @@ async def test_as_a_notary_we_ask_for_what_is_not_known_yet(stage: Stage, wanted
     assert len(stage.peer.seen) == 2
 
 
+async def test_as_a_notary_we_ask_again_at_once_but_not_for_ever(stage: Stage) -> None:
+    stage.publish()
+    keys = await stage.keys()
+    for _ in range(15):
+        assert vouched(await keys.notarize({stage.name: {NEW.key_id: stage.now + 2 * DAY}})) == [stage.name]
+    assert len(stage.peer.seen) == 10
+    await stage.clock.advance(MINUTE)
+    await keys.notarize({stage.name: {NEW.key_id: stage.now + 2 * DAY}})
+    assert len(stage.peer.seen) == 11
+
+
+async def test_as_a_notary_we_vouch_for_a_key_that_its_server_has_dropped(stage: Stage) -> None:
+    old, made = stage.publish(OLD), stage.now
+    keys = await stage.keys()
+    await keys.notarize({stage.name: {}})
+    new = stage.publish(NEW)
+    await stage.clock.advance(2 * DAY // 1000)
+    for wanted, said in (({OLD.key_id: made}, [old]), ({OLD.key_id: made, NEW.key_id: None}, [new, old]), ({}, [new])):
+        answers = await keys.notarize({stage.name: wanted})
+        assert [answer["verify_keys"] for answer in answers] == [each["verify_keys"] for each in said]
+
+
 async def test_hostile_keys_are_a_failure_and_no_more(stage: Stage) -> None:
     good = stage.publish()
     keys = await stage.keys()

@@ -74,12 +74,20 @@ async def test_hearsay_adds_and_prolongs_but_never_brings_back(database: Databas
     await database.write(server_keys.put, published(SECOND, NOW + 10, first=NOW + 5), NOW + 10)
     await database.write(server_keys.put_hearsay, [published(FIRST, NOW + 20)])
     assert await key(database, "first") == (NOW + 5, False)
-    assert (await database.read(server_keys.answers, [NAME]))[NAME].fetched_at == NOW + 10
+    assert (await database.read(server_keys.answers, [NAME]))[NAME][0].fetched_at == NOW + 10
 
 
 async def test_the_last_answer_is_kept_as_it_was_signed(database: Database) -> None:
     assert await database.read(server_keys.answers, [NAME]) == {}
     for now in (NOW, NOW + 7):
         await database.write(server_keys.put, published(FIRST, now), now)
-    answer = (await database.read(server_keys.answers, [NAME, ServerName("b.org")]))[NAME]
+    (answer,) = (await database.read(server_keys.answers, [NAME, ServerName("b.org")]))[NAME]
     assert answer == (NOW + 7, NOW + 7 + DAY, published(FIRST, NOW + 7).signed)
+
+
+async def test_answers_with_keys_that_were_dropped_are_kept_the_newest_few(database: Database) -> None:
+    for number in range(9):
+        name = SigningKey(f"key{number}", bytes([number]) * 32)
+        await database.write(server_keys.put, published(name, NOW + number), NOW + number)
+    found = (await database.read(server_keys.answers, [NAME]))[NAME]
+    assert [answer.key_ids for answer in found] == [{f"ed25519:key{number}"} for number in range(8, 2, -1)]
