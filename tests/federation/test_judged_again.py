@@ -14,7 +14,7 @@ from tests.support.peer.room import Json
 from tests.support.peer.sharing import Shared
 from tests.support.people import ids
 
-PROMPTLY_S = 4.0
+PROMPTLY_S = 2.5
 """Sooner than anything is tried again by itself."""
 
 

@@ -217,25 +217,36 @@ def _known(tx: Transaction, ids: Collection[EventId]) -> tuple[dict[EventId, Eve
 def _lend(tx: Transaction, name: RoomName, event_id: EventId, state_ids: Collection[EventId]) -> None:
     """Writes down the states around an event: before it what another server has told. Raises Unfound where that is no
     use."""
-    stored = arrivals.find(tx, [event_id, *state_ids])
+    stored = arrivals.find(tx, [event_id])
     if event_id not in stored or stored[event_id].room != name.nid:
         raise Unfound("the event itself was not given")
     if stored[event_id].after is not None:
         return
-    accepted = [
-        stored[i].number
-        for i in state_ids
-        if i in stored and stored[i].rejected is None and stored[i].room == name.nid and stored[i].is_state
-    ]
-    bodies = events.load(tx, accepted)
-    told = _State({body.key: nid for nid, body in bodies.items()}, bodies)
     event = events.load(tx, [stored[event_id].number])[stored[event_id].number]
+    told = _told(tx, name, event, state_ids)
     if CREATE not in told.numbers and state_ids:  # before a create event, and what stands upon nothing, there is none
         raise Unfound("the state has no create event")
     changes = None  # who has all that was before judges by it too, and must agree
     if event.is_state and stored[event_id].rejected is None and _is_allowed(event, told):
         changes = interning.state_key(tx, event.key)
     arrivals.lend(tx, name.nid, event_id, as_fork(tx, name, told.numbers), changes)
+
+
+def _told(tx: Transaction, name: RoomName, event: Event, state_ids: Collection[EventId]) -> _State:
+    """The state before an event as another server tells it, without what was rejected here.
+
+    Where that leaves a key empty, there is what authorizes the event itself: its sender held that for the state, and
+    no power levels at all are further from the truth.
+    """
+    stored = arrivals.find(tx, {*state_ids, *event.auth_event_ids})
+    ours = {i: one for i, one in stored.items() if one.room == name.nid and one.is_state}
+    bodies = events.load(tx, [one.number for one in ours.values()])
+    keys = {i: bodies[one.number].key for i, one in ours.items()}
+    good = {i: one.number for i, one in ours.items() if one.rejected is None}
+    told = {keys[i]: good[i] for i in state_ids if i in good}
+    refused = {keys[i] for i in state_ids if i in ours} - told.keys()
+    cited = {keys[i]: good[i] for i in event.auth_event_ids if i in good and keys[i] in refused}
+    return _State(told | cited, bodies)
 
 
 def as_fork(tx: Transaction, name: RoomName, state: Mapping[StateKey, EventNid]) -> Fork:

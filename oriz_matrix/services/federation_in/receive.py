@@ -20,7 +20,7 @@ from oriz_matrix.protocol.identifiers import EventId, RoomId, UserId
 from oriz_matrix.services.federation_in import whole
 from oriz_matrix.services.federation_in.judge import Simple, simple
 from oriz_matrix.services.federation_in.missing import Unfound
-from oriz_matrix.services.federation_in.settle import Count, Settle, Source, finish, require_accepted
+from oriz_matrix.services.federation_in.settle import Count, Reach, Settle, Source, finish, require_accepted
 from oriz_matrix.services.rooms import threads, unread
 from oriz_matrix.services.rooms.append import Append
 from oriz_matrix.services.rooms.follow_ups import follow_up
@@ -37,7 +37,7 @@ from oriz_matrix.storage.types import RoomNid
 
 TOGETHER = 50
 ROOMS_AT_ONCE = 20
-FIRST_PAUSE_S = 5.0
+FIRST_PAUSE_S = 3.0
 LONGEST_PAUSE_S = 600.0
 GIVE_UP_MS = 24 * 3600 * 1000
 PATIENCE_S = 1.0
@@ -222,7 +222,9 @@ class Receive:
         """Settles one event; False where it is late, or it lasts: whoever lets us wait for what is before their event
         keeps no other waiting."""
         late, slow, woken = rest
-        one = asyncio.create_task(self._one(name, event, waiting, is_last=len(late) >= MOST_LATE))
+        is_last = len(late) >= MOST_LATE
+        reach = Reach.EVENTS if is_last or event.event_id in late else Reach.EVENTS_AT_FIRST
+        one = asyncio.create_task(self._one(name, event, waiting, reach, is_last=is_last))
         try:
             done, _ = await asyncio.wait([one], timeout=PATIENCE_S if len(slow) < MOST_SLOW else None)
         except asyncio.CancelledError:
@@ -251,10 +253,10 @@ class Receive:
                 await self._append.local(name.room_id, draft)
                 return
 
-    async def _one(self, name: RoomName, event: Event, waiting: Waiting, *, is_last: bool) -> bool:
+    async def _one(self, name: RoomName, event: Event, waiting: Waiting, reach: Reach, *, is_last: bool) -> bool:
         """Settles one event that waits; whether it is done with. `is_last`: it is given up where that fails."""
         try:
-            judged = await self._settle.event(name, event, Source(waiting.origin))
+            judged = await self._settle.event(name, event, Source(waiting.origin), reach)
         except (Unfound, RemoteFailed) as error:
             given_up = is_last or self._clock.now_ms() > waiting.received_at + GIVE_UP_MS
             log.info("an event waits", event_id=event.event_id, room=name.room_id, reason=str(error), given_up=given_up)

@@ -5,7 +5,8 @@ with all that it changes of the current state. Each step can be done again after
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum, auto
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
@@ -22,7 +23,7 @@ from oriz_matrix.services.policy_servers import PolicyServers
 from oriz_matrix.services.rooms import redact, threads, unread
 from oriz_matrix.services.rooms.append import Append
 from oriz_matrix.services.rooms.follow_ups import follow_up
-from oriz_matrix.storage import append, arrivals, early_redactions, followed, gaps, incoming, rooms, servers
+from oriz_matrix.storage import append, arrivals, early_redactions, events, followed, gaps, incoming, rooms, servers
 from oriz_matrix.storage.arrivals import Stored
 from oriz_matrix.storage.caches import RoomName
 from oriz_matrix.storage.database import Database
@@ -47,6 +48,17 @@ class Source(NamedTuple):
     passes_on: bool = False
 
 
+class Reach(Enum):
+    """How much of an event's past may be fetched: the state before it; missing events first; or those at first alone,
+    for what nobody gives may be on its way, and a state that bridges a hole leaves it in the timeline."""
+
+    STATE = auto()
+    EVENTS = auto()
+    EVENTS_AT_FIRST = auto()
+
+
+_Fetch = Callable[[RoomName, Event, Source, Missing], Awaitable[object]]
+
 Count = Callable[[str, int], None]
 """Hears what became of so many events: accepted, rejected, soft_failed, dropped or given_up."""
 
@@ -64,14 +76,18 @@ class Settle:
         self._here = append.here
         self._count = count
         self._turns: WeakValueDictionary[RoomId, asyncio.Lock] = WeakValueDictionary()
+        self._fetches: dict[Reach, list[_Fetch]] = {
+            Reach.STATE: [self._fetch_states],
+            Reach.EVENTS: [self._settle_before, self._fetch_states],
+            Reach.EVENTS_AT_FIRST: [self._require_before, self._fetch_states],
+        }
 
-    async def event(self, name: RoomName, event: Event, source: Source, *, deep: bool = True) -> Judged | None:
+    async def event(self, name: RoomName, event: Event, source: Source, reach: Reach = Reach.EVENTS) -> Judged | None:
         """Gives an event its place; its fate, None where it had one already.
 
-        `deep`: whether missing events before it may be fetched, and settled first. Raises Unfound where what is missing
-        cannot be had now.
+        Raises Unfound where what is missing cannot be had now.
         """
-        for fetch in (self._settle_before if deep else None, self._fetch_states, None):
+        for fetch in (*self._fetches[reach], None):
             async with self._turns.setdefault(name.room_id, asyncio.Lock()):
                 judged = await self._db.read(_judge, name, event)
                 if not isinstance(judged, Missing):
@@ -113,7 +129,8 @@ class Settle:
         asked = await self._servers(name, event, source)
         for event_id in missing.previous:
             await self._missing.state_after(name, event_id, asked)
-        if missing.auth:
+        auth = set(missing.auth)
+        if len(await self._db.read(events.find, auth)) < len(auth):  # what came with the states need not be asked for
             await self._missing.auth_events(name, event, asked)
 
     async def _recommended(self, event: Event, judged: Judged) -> tuple[Event, Judged]:
@@ -125,20 +142,29 @@ class Settle:
         except MatrixError as error:
             return event, judged._replace(soft_failed=f"policy server: {error.message}")
 
-    async def _settle_before(self, name: RoomName, event: Event, source: Source, missing: Missing) -> None:
-        """Fetches and settles events between what is known and this event; what fails is passed over."""
+    async def _settle_before(self, name: RoomName, event: Event, source: Source, missing: Missing) -> bool:
+        """Fetches and settles events between what is known and this event; what fails is passed over.
+
+        False where there should be some, and nobody gives any.
+        """
         if not missing.previous:
-            return
+            return True
         room = (await self._db.read(rooms.get, [name.nid]))[name.nid]
         ends = [event_id for event_id, _ in room.extremities]
         asked = await self._servers(name, event, source)
-        for one in await self._missing.events_before(name, event, ends, asked[:1]):
+        found = await self._missing.events_before(name, event, ends, asked[:1])
+        for one in found:
             if await self._db.read(_is_past, one):
                 continue
             try:
-                await self.event(name, one, Source(source.server), deep=False)
+                await self.event(name, one, Source(source.server), Reach.STATE)
             except Unfound as error:
                 log.info("an event before another is not settled", event_id=one.event_id, reason=str(error))
+        return bool(found)
+
+    async def _require_before(self, name: RoomName, event: Event, source: Source, missing: Missing) -> None:
+        if not await self._settle_before(name, event, source, missing):
+            raise Unfound("what is before it is not given")
 
     async def _servers(self, name: RoomName, event: Event, source: Source) -> Sequence[ServerName]:
         """Whom to ask for what is missing: who gave the event, who made it, and others in the room."""
