@@ -35,7 +35,10 @@ ROOM_ROWS: Mapping[str, LiteralString] = {
     "incoming": "SELECT room, count(*) FROM incoming WHERE room = ANY(:rooms) GROUP BY room",
     "followed": "SELECT room, count(*) FROM followed WHERE room = ANY(:rooms) GROUP BY room",
     "room_servers": "SELECT room, count(*) FROM room_servers WHERE room = ANY(:rooms) GROUP BY room",
-    "outbox": "SELECT room, count(*) FROM outbox WHERE room = ANY(:rooms) GROUP BY room",
+    "outbox": """
+        SELECT s.room, count(*) FROM outbox o JOIN event_status s ON s.event = o.event
+        WHERE s.room = ANY(:rooms) GROUP BY s.room
+    """,
     "aliases": "SELECT room, count(*) FROM aliases WHERE room = ANY(:rooms) GROUP BY room",
     "receipts": "SELECT room, count(*) FROM receipts WHERE room = ANY(:rooms) GROUP BY room",
     "account_data": "SELECT room, count(*) FROM account_data WHERE room = ANY(:rooms) GROUP BY room",
