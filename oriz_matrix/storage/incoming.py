@@ -70,6 +70,12 @@ def waiting(tx: Transaction, room: RoomNid, but: Collection[EventId], limit: int
     return [Waiting(event_id, origin, bytes(body), received_at) for event_id, origin, body, received_at in rows]
 
 
+def still(tx: Transaction, room: RoomNid, event_ids: Collection[EventId]) -> set[EventId]:
+    """Which of these events of a room wait."""
+    sql = "SELECT event_id FROM incoming WHERE room = :room AND event_id = ANY(:event_ids)"
+    return {EventId(event_id) for (event_id,) in tx.rows(sql, room=room, event_ids=list(event_ids))}
+
+
 def is_crowded(tx: Transaction, room: RoomNid, most: int) -> bool:
     """Whether more events than that wait in a room."""
     sql = "SELECT 1 FROM incoming WHERE room = :room ORDER BY nid LIMIT 1 OFFSET :most"

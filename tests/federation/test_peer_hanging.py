@@ -7,7 +7,7 @@ import pytest
 
 from tests.plays.person import Person
 from tests.plays.stage import Stage
-from tests.support.peer import acts
+from tests.support.peer import acts, answers
 from tests.support.peer.peer import Asked, Peer
 from tests.support.peer.room import PeerRoom
 
@@ -63,3 +63,17 @@ async def test_what_a_peer_holds_back_keeps_no_other_waiting(scene: Scene, zoe: 
     await scene.bob.say(scene.room.room_id, "does anybody hear me")
     async with asyncio.timeout(10):
         await scene.alice.hears(scene.room.room_id, "does anybody hear me")
+
+
+async def test_what_was_tried_in_vain_for_long_is_taken_when_its_past_comes(scene: Scene, zoe: Peer) -> None:
+    """It is not left until its next turn, which would be the later the more often it was tried."""
+    zoe.instead.update({"get_missing_events": {"events": []}, "state_ids": answers.refusal(404, "M_NOT_FOUND")})
+    before = scene.room.say(zoe.user("zoe"), "kept back")
+    after = scene.room.say(zoe.user("zoe"), "sent")
+    for times in range(1, 5):
+        await zoe.send(scene.alice.at, after)
+        while zoe.times("state_ids") < times:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    await zoe.send(scene.alice.at, before)
+    async with asyncio.timeout(5):
+        await scene.alice.hears(scene.room.room_id, "sent")

@@ -4,7 +4,7 @@ Most go on where the room ends, and are appended many at a time; the others find
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
@@ -25,7 +25,7 @@ from oriz_matrix.services.rooms import threads, unread
 from oriz_matrix.services.rooms.append import Append
 from oriz_matrix.services.rooms.follow_ups import follow_up
 from oriz_matrix.services.rooms.prepare import Draft
-from oriz_matrix.storage import append, incoming, interning, membership, rooms
+from oriz_matrix.storage import append, arrivals, incoming, interning, membership, rooms
 from oriz_matrix.storage.caches import RoomName
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.errors import Duplicate, RoomMoved, StorageError
@@ -66,10 +66,19 @@ class _Worker(NamedTuple):
 
 
 class _Late(NamedTuple):
-    """How often something was tried, and when it is tried again (monotonic seconds)."""
+    """How often something was tried, when it is tried again (monotonic seconds), and the events that it waits for: once
+    they have all come, it is tried again at once."""
 
     attempts: int
     due: float
+    after: Collection[EventId] = ()
+
+
+class _Slow(NamedTuple):
+    """An event whose past is just being fetched; the task tells whether it is done with."""
+
+    event: Event
+    task: asyncio.Task[bool]
 
 
 class _Rest(NamedTuple):
@@ -77,7 +86,7 @@ class _Rest(NamedTuple):
     them is done."""
 
     late: dict[EventId, _Late]
-    slow: dict[EventId, asyncio.Task[bool]]
+    slow: dict[EventId, _Slow]
     woken: asyncio.Event
 
 
@@ -135,11 +144,13 @@ class Receive:
         """Takes one event at once, which another server hands over. Raises Forbidden where it is not accepted."""
         try:
             async with self._append.turn(name.room_id):
-                if await self._simply(name, [event], source):
-                    return
-            require_accepted(await self._settle.event(name, event, source))
+                is_in = await self._simply(name, [event], source)
+            if not is_in:
+                require_accepted(await self._settle.event(name, event, source))
         except Unfound as error:
             raise MatrixError(f"What the event rests on cannot be had: {error}") from None
+        if (worker := self._working.get(name.room_id)) is not None:  # others may have waited for this very event
+            worker.woken.set()
 
     async def at_once(self, name: RoomName, new: Sequence[Event], source: Source, taken: Taken) -> bool:
         """Appends events that have just come, if nothing of the room waits and all of them go on where it ends.
@@ -162,12 +173,12 @@ class Receive:
     async def _work(self, room_id: RoomId, woken: asyncio.Event, came: set[EventId]) -> None:
         """Takes all that waits in a room; what cannot be judged now is tried again after a while."""
         late: dict[EventId, _Late] = {}
-        slow: dict[EventId, asyncio.Task[bool]] = {}
+        slow: dict[EventId, _Slow] = {}
         try:
             await self._work_on(room_id, _Rest(late, slow, woken), came)
         finally:
-            for task in slow.values():
-                task.cancel()
+            for one in slow.values():
+                one.task.cancel()
 
     async def _work_on(self, room_id: RoomId, rest: _Rest, came: set[EventId]) -> None:
         late, slow, woken = rest
@@ -195,7 +206,7 @@ class Receive:
 
     def _later(self, late: _Late) -> _Late:
         pause = min(FIRST_PAUSE_S * 2**late.attempts, LONGEST_PAUSE_S)
-        return _Late(late.attempts + 1, self._clock.monotonic() + pause)
+        return late._replace(attempts=late.attempts + 1, due=self._clock.monotonic() + pause)
 
     async def _all_in(self, room_id: RoomId, rest: _Rest) -> None:
         """Takes what waits in a room and is not to be tried later; what cannot be judged now is late."""
@@ -203,8 +214,9 @@ class Receive:
         if name is None:
             return
         late, slow, _ = rest
-        for event_id in [event_id for event_id, task in slow.items() if task.done()]:
-            self._note(late, event_id, is_done=slow.pop(event_id).result())
+        for event, task in [one for one in slow.values() if one.task.done()]:
+            del slow[event.event_id]
+            self._note(late, event, is_done=task.result())
         now = self._clock.monotonic()
         passed_over = {event_id for event_id, one in late.items() if one.due > now} | slow.keys()
         while waiting := await self._db.read(incoming.waiting, name.nid, passed_over, TOGETHER):
@@ -214,9 +226,20 @@ class Receive:
                     continue
             if not await self._soon(name, found[0], waiting[0], rest):
                 passed_over.add(found[0].event_id)
-        for event_id in late.keys() - passed_over:  # taken along with others
-            del late[event_id]
+        if late:
+            await self._sift(name, late)
         await self._join_ends(name)
+
+    async def _sift(self, name: RoomName, late: dict[EventId, _Late]) -> None:
+        """Forgets late events that were taken along with others; those whose past has come are tried again at once."""
+        waits, known = await self._db.read(_by_now, name, late.keys(), {i for one in late.values() for i in one.after})
+        for event_id in late.keys() - waits:
+            del late[event_id]
+        late |= {
+            event_id: one._replace(due=0.0, after=())
+            for event_id, one in late.items()
+            if one.after and known.issuperset(one.after)
+        }
 
     async def _soon(self, name: RoomName, event: Event, waiting: Waiting, rest: _Rest) -> bool:
         """Settles one event; False where it is late, or it lasts: whoever lets us wait for what is before their event
@@ -231,17 +254,18 @@ class Receive:
             one.cancel()
             raise
         if not done:
-            slow[event.event_id] = one
+            slow[event.event_id] = _Slow(event, one)
             one.add_done_callback(lambda _: woken.set())
             return False
-        return self._note(late, event.event_id, is_done=one.result())
+        return self._note(late, event, is_done=one.result())
 
-    def _note(self, late: dict[EventId, _Late], event_id: EventId, *, is_done: bool) -> bool:
+    def _note(self, late: dict[EventId, _Late], event: Event, *, is_done: bool) -> bool:
         """Remembers whether an event is done with."""
         if is_done:
-            late.pop(event_id, None)
+            late.pop(event.event_id, None)
         else:
-            late[event_id] = self._later(late.get(event_id, _Late(0, 0.0)))
+            first = _Late(0, 0.0, event.prev_event_ids)
+            late[event.event_id] = self._later(late.get(event.event_id, first))
         return is_done
 
     async def _join_ends(self, name: RoomName) -> None:
@@ -322,6 +346,14 @@ def _ends(tx: Transaction, name: RoomName) -> tuple[bool, list[UserId]]:
     if len(rooms.get(tx, [name.nid])[name.nid].extremities) <= MANY_ENDS:
         return False, []
     return True, list(interning.user_ids(tx, membership.members_here(tx, name.nid)[:MANY_ENDS]).values())
+
+
+def _by_now(
+    tx: Transaction, name: RoomName, late: Collection[EventId], cited: Collection[EventId]
+) -> tuple[set[EventId], set[EventId]]:
+    """Which of some events still wait, and which of others are known with the state after them."""
+    known = {event_id for event_id, one in arrivals.find(tx, cited).items() if one.after is not None}
+    return incoming.still(tx, name.nid, late), known
 
 
 def _event(name: RoomName, waiting: Waiting) -> Event:
