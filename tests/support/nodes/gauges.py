@@ -1,4 +1,4 @@
-"""What the metrics of a running server tell of how it does: its memory, and how late its event loop runs."""
+"""What the metrics of a running server tell of how it does: its memory and CPU, and how late its event loop runs."""
 
 import asyncio
 from urllib.request import urlopen
@@ -14,6 +14,12 @@ async def memory_mib(node: Node) -> float:
     """The memory that the process has now."""
     samples = await asyncio.to_thread(_samples, node)
     return next(value for name, _, value in samples if name == "process_resident_memory_bytes") / 2**20
+
+
+async def cpu_seconds(node: Node) -> float:
+    """The CPU that the process has used since its start."""
+    samples = await asyncio.to_thread(_samples, node)
+    return next(value for name, _, value in samples if name == "process_cpu_seconds_total")
 
 
 async def lags(node: Node) -> dict[float, float]:
