@@ -24,7 +24,6 @@ LEADS_OUT = ("/leave", "/kick", "/ban", "/state/{eventType}/{stateKey}")
 
 CHECKS = {
     "enabled": False,
-    "not_a_server_error": {"enabled": True},
     "content_type_conformance": {"enabled": True},
     "response_headers_conformance": {"enabled": True},
     "response_schema_conformance": {"enabled": True},
@@ -142,7 +141,7 @@ def _prepare(schema: Any, setting: Setting) -> None:
             setting.stage.mend()
 
     def matrix_error(context: Any, response: Any, case: Any) -> None:
-        """Whatever is refused is refused by an error of Matrix, or by an offer of user-interactive authentication."""
+        """A refusal is a 4xx with an error of Matrix, or with an offer of user-interactive authentication."""
         headers = {name: values[0] for name, values in response.headers.items()}
         answer = Answer(response.status_code, headers, response.content)
         wrong = None if answer.status < 400 else fault(answer, cors=True) or _unknown_code(answer, setting.errcodes)

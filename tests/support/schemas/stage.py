@@ -112,6 +112,7 @@ class Stage:
             "to": [token],
             "since": [token],
             "dir": ["b", "f"],
+            "limit": [1, 10],
         }
 
     def _bodies(self) -> dict[str, Any]:
