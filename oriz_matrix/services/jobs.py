@@ -1,8 +1,8 @@
 """The runner of jobs: takes what is due, a few at a time, and keeps its leases; every process has one.
 
-What must be done later is written by `storage.jobs.enqueue`, in the transaction it follows from; then `Jobs.poke`. Who
-looks each second anyway finds what another process has asked for, and what a dead one has left. A job may be done more
-than once, so its work must bear that.
+What must be done later is written by `storage.jobs.enqueue`, in the transaction it follows from; then `Jobs.poke`. What
+was put off here is looked for at its time; who looks every few seconds anyway finds what another process has asked for,
+and what a dead one has left. A job may be done more than once, so its work must bear that.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from oriz_matrix.storage.jobs import Job, Lease
 Work = Callable[[Job], Awaitable[None]]
 """What is done for a job of a queue; an error means that it is to be tried again."""
 
-EVERY_SECONDS = 1.0
+EVERY_SECONDS = 5.0
 AT_ONCE = 4
 LEASE_MS = 60_000
 MAX_ATTEMPTS = 10
@@ -90,6 +90,9 @@ class Jobs:
         """A job was committed here: look soon."""
         self._woken.set()
 
+    def _poke_in(self, pause_ms: int) -> None:
+        asyncio.get_running_loop().call_later(pause_ms / 1000, self.poke)
+
     async def _run(self) -> None:
         while not self._stopping:
             self._woken.clear()
@@ -131,7 +134,9 @@ class Jobs:
             elif job.attempts == MAX_ATTEMPTS:
                 await self._park(job)
             else:
-                await self._db.write(jobs.put_off, job, self._clock.now_ms() + _pause_ms(job.attempts))
+                pause_ms = _pause_ms(job.attempts)
+                await self._db.write(jobs.put_off, job, self._clock.now_ms() + pause_ms)
+                self._poke_in(pause_ms)
                 self._count(job.queue, "failed")
         except Postponed as later:
             await self._postpone(job, later)
@@ -145,6 +150,7 @@ class Jobs:
     async def _postpone(self, job: Job, later: Postponed) -> None:
         with suppress(StorageError):  # then the lease runs out
             await self._db.write(jobs.postpone, job, self._clock.now_ms() + later.pause_ms, later.payload)
+            self._poke_in(later.pause_ms)
             self._count(job.queue, "postponed")
 
     async def _succeeds(self, job: Job) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from oriz_matrix.base.clock import Clock, FakeClock
 from oriz_matrix.base.ids import Ids
-from oriz_matrix.services.jobs import AT_ONCE, MAX_ATTEMPTS, Jobs, Postponed, Work
+from oriz_matrix.services.jobs import AT_ONCE, EVERY_SECONDS, MAX_ATTEMPTS, Jobs, Postponed, Work
 from oriz_matrix.storage import jobs
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.jobs import Job, Lease
@@ -141,6 +141,19 @@ async def test_what_cannot_be_done_yet_is_put_off_and_never_given_up(database: D
             running_jobs.poke()
         await emptied(database)
     assert ends == ["postponed"] * 2 * MAX_ATTEMPTS + ["done"]
+
+
+async def test_what_was_put_off_is_done_at_its_time_and_not_when_somebody_looks(database: Database) -> None:
+    tried: list[str] = []
+
+    async def work(job: Job) -> None:
+        tried.append(job.key)
+        if len(tried) == 1:
+            raise Postponed(50)
+
+    await ask(database, "soon")
+    async with runner(database, Clock(), work), asyncio.timeout(EVERY_SECONDS / 2):
+        await until(lambda: len(tried) == 2)
 
 
 async def test_asking_again_brings_nothing_forward_that_was_put_off(database: Database, clock: FakeClock) -> None:
