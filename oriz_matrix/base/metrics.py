@@ -6,6 +6,7 @@ servers. `labels(...)` is a look-up under a lock, so whoever counts often asks f
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from prometheus_client import (
@@ -164,16 +165,20 @@ class RequestMeter:
     """The request metrics of one endpoint, with their children resolved."""
 
     def __init__(self, metrics: Metrics, method: str, endpoint: str) -> None:
-        self._requests = metrics.requests
+        self._metrics = metrics
         self._labels = (method, endpoint)
-        self._seconds = metrics.request_seconds.labels(method, endpoint)
         self._by_status: dict[int, Counter] = {}
+
+    @cached_property
+    def _seconds(self) -> Histogram:
+        """Made for the first answer: of the endpoints most are never asked for, and each takes 8 KiB."""
+        return self._metrics.request_seconds.labels(*self._labels)
 
     def record(self, status: int, seconds: float) -> None:
         """Count one answer."""
         counter = self._by_status.get(status)
         if counter is None:
-            counter = self._by_status[status] = self._requests.labels(*self._labels, str(status))
+            counter = self._by_status[status] = self._metrics.requests.labels(*self._labels, str(status))
         counter.inc()
         self._seconds.observe(seconds)
 

@@ -23,12 +23,14 @@ from oriz_matrix.storage.types import Position, Sizes
 
 BUSY_SECONDS = 30
 GROUP = 64  # writes in one commit
+CACHE_KIB = 2000
+"""Of each connection: what is not in it is in the cache of the system, microseconds away."""
 PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
     "PRAGMA temp_store=MEMORY",
-    "PRAGMA cache_size=-8000",
+    f"PRAGMA cache_size=-{CACHE_KIB}",
 )
 _ANY = re.compile(r"= ANY\(:(\w+)\)")
 _EACH = re.compile(r"EACH\(:(\w+)\)")
