@@ -1,7 +1,7 @@
 """A throw-away server on 127.0.0.1, for benchmarks, test suites and demonstrations.
 
   ./dev server start --dir DIR --port P [--tls-port P] [--server-name NAME] [--db sqlite|postgres] [--pg-port P]
-                     [--presence] [--extra FILE]
+                     [--presence] [--extra FILE] [--oriz PROGRAM]
   ./dev server stop --dir DIR [--delete] [--keep-db]
 
 `start` prints one line of JSON, and keeps it in DIR/state.json:
@@ -73,7 +73,7 @@ def start(options: argparse.Namespace) -> dict[str, Any]:
     cluster = _start_cluster(folder, options.pg_port) if options.db == "postgres" else None
     config = configuration(options, cluster.url() if cluster else None)
     (folder / "oriz.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    command = [str(Path(sys.executable).with_name("oriz")), "run", "--config", str(folder / "oriz.yaml")]
+    command = [str(options.oriz.absolute()), "run", "--config", str(folder / "oriz.yaml")]
     process = _launch(command, folder / "server.log")
     state = {
         "url": f"http://127.0.0.1:{options.port}",
@@ -246,6 +246,8 @@ def _parser() -> argparse.ArgumentParser:
     begin.add_argument("--pg-port", type=int, default=15432, help="for PostgreSQL; default: 15432")
     begin.add_argument("--presence", action="store_true", help="changes nothing yet: presence is not built")
     begin.add_argument("--extra", type=Path, help="a file of YAML that is merged over the configuration")
+    ours = Path(sys.executable).with_name("oriz")
+    begin.add_argument("--oriz", type=Path, metavar="PROGRAM", default=ours, help="default: that of this environment")
     end = actions.add_parser("stop", help="stop a server")
     end.add_argument("--dir", type=Path, required=True, help="its folder")
     end.add_argument("--delete", action="store_true", help="delete the folder")

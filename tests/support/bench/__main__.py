@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.support.bench import beside, page
-from tests.support.bench.contestants import SYNAPSE_SCRIPT, BenchFailed, Contestant, oriz, synapse
+from tests.support.bench.contestants import SYNAPSE_SCRIPT, BenchFailed, Contestant, install, oriz, synapse
 from tests.support.bench.measures import BESIDE, ENGINES, FEDERATION, SCENARIOS, STARTUP
 from tests.support.bench.results import ORIZ, About, Results
 from tests.support.bench.rounds import Plan, measure
@@ -32,6 +32,7 @@ from tests.support.postgres_programs import PostgresFailed
 
 ROOT = Path(__file__).parents[3]
 WHOLE, PART = ROOT / "docs", ROOT / "data" / "bench"
+ENVIRONMENT = ROOT / "data" / "bench-environment"
 RUNS = 3
 SHORT = ["create_room", "send_many", "send_to_sync", "initial_sync", "messages", "join"]
 SHORT_SCALE = 0.05
@@ -57,7 +58,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _bench(options: argparse.Namespace) -> int:
     """Measure, and write what was found; what failed stands last."""
-    plan = _plan(options)
+    programs = install(ENVIRONMENT)
+    plan = _plan(options, programs)
     whole = not options.short and set(plan.scenarios) == set(SCENARIOS) and plan.scale == 1 and not options.engine
     about = About(
         date=datetime.now(UTC).date().isoformat(),
@@ -71,7 +73,7 @@ def _bench(options: argparse.Namespace) -> int:
     results = Results(about=about, values={})
     failures = measure(plan, results)
     if whole:
-        _own(results, list(ENGINES), plan.runs)
+        _own(results, list(ENGINES), plan.runs, programs)
     written = page.write(results, options.output or (WHOLE if whole else PART))
     print(f"\n{written.read_text(encoding='utf-8')}\nwritten: {os.path.relpath(written)}")
     for failure in failures:
@@ -79,11 +81,11 @@ def _bench(options: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def _plan(options: argparse.Namespace) -> Plan:
+def _plan(options: argparse.Namespace, programs: Path) -> Plan:
     scenarios = options.scenario.split(",") if options.scenario else SHORT if options.short else SCENARIOS
     contestants: list[Contestant] = []
     for engine in [options.engine] if options.engine else ENGINES:
-        contestants.append(oriz(engine))
+        contestants.append(oriz(engine, programs))
         if options.synapse:
             contestants.append(synapse(engine, options.loadbench.absolute(), options.synapse.absolute()))
     return Plan(
@@ -109,7 +111,8 @@ def _again(options: argparse.Namespace) -> int:
     try:
         results = Results.read(folder / page.CHARTS)
         if options.own:
-            _own(results, [options.engine] if options.engine else list(ENGINES), options.runs or RUNS)
+            engines = [options.engine] if options.engine else list(ENGINES)
+            _own(results, engines, options.runs or RUNS, install(ENVIRONMENT))
     except (OSError, BenchFailed, PostgresFailed) as error:
         print(f"dev bench: {error}", file=sys.stderr)
         return 1
@@ -117,12 +120,12 @@ def _again(options: argparse.Namespace) -> int:
     return 0
 
 
-def _own(results: Results, engines: Sequence[str], runs: int) -> None:
-    """Measure what loadbench does not."""
+def _own(results: Results, engines: Sequence[str], runs: int, programs: Path) -> None:
+    """Measure what loadbench does not, with the Oriz that is installed there."""
     for engine in engines:
         found = []
         for _ in range(runs):
-            found.append(beside.measure(engine))
+            found.append(beside.measure(oriz(engine, programs)))
             print(f"{BESIDE.title}, {ENGINES[engine]}: {found[-1]}", flush=True)
         results.replace(engine, ORIZ, BESIDE.key, found)
 

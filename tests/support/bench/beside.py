@@ -17,7 +17,7 @@ from typing import Any
 
 from aiohttp import ClientSession, ClientTimeout
 
-from tests.support.bench.contestants import oriz, running
+from tests.support.bench.contestants import Contestant, running
 from tests.support.bench.measures import P50, P99, SYNC_S
 from tests.support.postgres import enterable_folder
 
@@ -48,11 +48,11 @@ class _Client:
         return room
 
 
-def measure(engine: str) -> dict[str, float]:
+def measure(contestant: Contestant) -> dict[str, float]:
     """The figures of one run, on new data. Raises BenchFailed where the server does not start."""
     folder = enterable_folder("oriz-bench-")
     try:
-        with running(oriz(engine), Path(folder) / "oriz") as server:
+        with running(contestant, Path(folder) / "oriz") as server:
             return asyncio.run(_play(server.state))
     finally:
         shutil.rmtree(folder, ignore_errors=True)

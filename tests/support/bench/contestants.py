@@ -1,11 +1,11 @@
 """The servers that are measured: how each is started and stopped, and what it is made of.
 
-Oriz is started by `./dev server`, Synapse by the script beside loadbench. Both take the same words and print the same
-line of JSON; both keep what they confirm on disk, with the databases' own settings. Both get the same PostgreSQL,
-unless PGBIN names another for Synapse.
+Oriz is started by `./dev server`, in an environment that holds what it needs and nothing of the tests, as on a server:
+libraries load others where they find them. Synapse is started by the script beside loadbench. Both take the same words
+and print the same line of JSON; both keep what they confirm on disk, with the databases' own settings. Both get the
+same PostgreSQL, unless PGBIN names another for Synapse.
 """
 
-import compileall
 import json
 import os
 import subprocess
@@ -20,7 +20,7 @@ from tests.support.bench.results import ORIZ, SYNAPSE
 from tests.support.postgres import free_port
 from tests.support.postgres_programs import find_programs
 
-PACKAGE = Path(__file__).parents[3] / "oriz_matrix"
+CHECKOUT = Path(__file__).parents[3]
 SYNAPSE_SCRIPT = "run-synapse.py"
 SERVER_SECONDS = 180.0
 """What a server may take to start, with its database, or to stop."""
@@ -84,9 +84,18 @@ class Running:
         self.contestant.call("stop", "--dir", str(self.folder), "--keep-db")
 
 
-def oriz(engine: str) -> Contestant:
-    """Oriz as it stands in this checkout."""
-    return Contestant(ORIZ, engine, (sys.executable, "-m", "tests.support.server"), sys.executable)
+def install(environment: Path) -> Path:
+    """Makes an environment with Oriz as it stands in this checkout; its folder of programs. Raises BenchFailed."""
+    _output([sys.executable, "-m", "venv", "--clear", str(environment)], "python -m venv")
+    programs = environment / "bin"
+    _output([str(programs / "python"), "-m", "pip", "install", "--quiet", str(CHECKOUT)], "pip")
+    return programs
+
+
+def oriz(engine: str, programs: Path) -> Contestant:
+    """The Oriz that is installed among these programs."""
+    tool = (sys.executable, "-m", "tests.support.server")
+    return Contestant(ORIZ, engine, tool, str(programs / "python"), ("--oriz", str(programs / "oriz")))
 
 
 def synapse(engine: str, loadbench: Path, environment: Path) -> Contestant:
@@ -101,9 +110,6 @@ def synapse(engine: str, loadbench: Path, environment: Path) -> Contestant:
 @contextmanager
 def running(contestant: Contestant, folder: Path, *, federates: bool = False) -> Iterator[Running]:
     """The server on new data in this folder, which is deleted afterwards; others reach it where it federates."""
-    if contestant.server == ORIZ:
-        # As pip does where it installs a server; else each start would compile all of it, and be measured doing that.
-        compileall.compile_dir(PACKAGE, quiet=1)
     place = ["--dir", str(folder), "--port", str(free_port()), "--db", contestant.engine, "--pg-port", str(free_port())]
     place += ["--tls-port", str(free_port())] if federates else []
     try:
