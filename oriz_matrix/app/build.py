@@ -236,7 +236,7 @@ def _services(
     settings = Settings(database, changes)
     founding = Founding(database, changes, core.prepare, clock, ids)
     secret = config.registration.shared_secret
-    history = History(database, changes, core.ignored, clock, config.limits.event_page)
+    history = History(database, core.ignored, clock, config.limits.event_page)
     history.fill_with(shared.backfill.fill)
     read = Read(database, core.ignored, clock)
     return Services(

@@ -121,7 +121,10 @@ class Changes:
             self._begin()
 
     async def catch_up(self) -> Position:
-        """The settled position after all finished writes of this process; those of others may come a second later."""
+        """The settled position after all finished writes of this process, unless one that began earlier holds it back.
+
+        Writes of other processes may come a second later.
+        """
         if self._read_writes != self._db.writes:
             await asyncio.shield(self._begin())
         return self.settled

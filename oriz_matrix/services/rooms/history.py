@@ -17,8 +17,8 @@ from oriz_matrix.protocol.filters import RoomEventFilter
 from oriz_matrix.protocol.identifiers import EventId, RoomId
 from oriz_matrix.protocol.tokens import PageToken, before
 from oriz_matrix.services.accounts.requester import Requester
-from oriz_matrix.services.changes import Changes
 from oriz_matrix.services.rooms import access
+from oriz_matrix.services.rooms.access import View
 from oriz_matrix.services.rooms.client_events import Reader, Shown, fragment, show, show_events
 from oriz_matrix.services.rooms.ignored import Ignored, IgnoredUsers
 from oriz_matrix.services.rooms.walk import CHUNK, MAX_LOOKED_AT, Eyes, Way, walk
@@ -86,11 +86,10 @@ class Context(NamedTuple):
 class History:
     """Reads the history of rooms for local users. Everything raises Forbidden for who may not look into the room."""
 
-    def __init__(self, db: Database, changes: Changes, ignored: IgnoredUsers, clock: Clock, event_page: int) -> None:
+    def __init__(self, db: Database, ignored: IgnoredUsers, clock: Clock, event_page: int) -> None:
         """`event_page`: how many events one answer has at most."""
         self._fill: Fill = nobody_fills
         self._db = db
-        self._changes = changes
         self._ignored = ignored
         self._clock = clock
         self._event_page = event_page
@@ -102,15 +101,14 @@ class History:
     async def messages(self, requester: Requester, room_id: RoomId, request: PageRequest) -> dict[str, Any]:
         """A page of history in the form of /messages, at most as long as the operator allows."""
         request = request._replace(limit=min(request.limit, self._event_page))
-        upto = await self._changes.catch_up()
-        ignored = await self._ignored.of(requester.user, upto)
-        page, hole = await self._db.read(_messages, requester, room_id, request, _Ends(upto), ignored)
+        ignored = await self._ignored.now(requester.user)
+        page, hole = await self._db.read(_messages, requester, room_id, request, ignored)
         for _ in range(FILLS):
             if hole is None or not await self._fill(room_id, hole):
                 break
-            page, hole = await self._db.read(_messages, requester, room_id, request, _Ends(upto), ignored)
+            page, hole = await self._db.read(_messages, requester, room_id, request, ignored)
         if hole is not None:  # nobody tells what is in it: on with what lies before it
-            page, _ = await self._db.read(_messages, requester, room_id, request, _Ends(upto, over_holes=True), ignored)
+            page, _ = await self._db.read(_messages, requester, room_id, request, ignored, over_holes=True)
         answer: dict[str, Any] = {"start": str(page.start), "chunk": self._fragments(page.chunk)}
         if page.end is not None:
             answer["end"] = str(page.end)
@@ -121,9 +119,8 @@ class History:
     async def context(self, requester: Requester, room_id: RoomId, request: ContextRequest) -> dict[str, Any]:
         """What stands around an event, in the form of /context. Raises NotFound also for what may not be seen."""
         request = request._replace(limit=min(request.limit, self._event_page))
-        upto = await self._changes.catch_up()
-        ignored = await self._ignored.of(requester.user, upto)
-        context = await self._db.read(_context, requester, room_id, request, upto, ignored)
+        ignored = await self._ignored.now(requester.user)
+        context = await self._db.read(_context, requester, room_id, request, ignored)
         return {
             "start": str(context.start),
             "events_before": self._fragments(context.before),
@@ -152,11 +149,13 @@ def check_limit(limit: int, least: int = 1) -> int:
     return limit
 
 
-class _Ends(NamedTuple):
-    """Where pages end: at a position, and at holes, unless they are passed over."""
+def _last(view: View) -> PageToken:
+    """Behind all that somebody may see of a room.
 
-    upto: Position
-    over_holes: bool = False
+    A room's events are committed in the order of their positions, so nothing comes before its latest one any more,
+    though the settled position may lie further back: who was answered finds what they sent.
+    """
+    return PageToken(min(view.upto, view.room.latest))
 
 
 def _messages(
@@ -164,12 +163,13 @@ def _messages(
     requester: Requester,
     room_id: RoomId,
     request: PageRequest,
-    ends: _Ends,
     ignored: Ignored,
+    *,
+    over_holes: bool = False,
 ) -> tuple[Page, Gap | None]:
-    """A page, and the hole at which it ends though more is wanted."""
+    """A page, and the hole at which it ends though more is wanted, unless holes are passed over."""
     view = access.view(tx, requester.user, room_id)
-    last = PageToken(min(view.upto, ends.upto))
+    last = _last(view)
     start = request.start
     if start is None:
         start = last if request.backwards else PageToken(0)
@@ -177,7 +177,7 @@ def _messages(
     limit = min(request.limit, request.filter.count(request.limit))
     eyes = Eyes(view, access.sight(tx, requester.user, view.room), request.filter, ignored)
     hole = None
-    if request.backwards and view.room.elsewhere and not ends.over_holes:
+    if request.backwards and view.room.elsewhere and not over_holes:
         hole = gaps.before(tx, view.name.nid, Position(min(start, last).position))
     if hole is not None:
         stop = max(stop, before(hole.position, hole.back))
@@ -195,14 +195,13 @@ def _context(
     requester: Requester,
     room_id: RoomId,
     request: ContextRequest,
-    upto: Position,
     ignored: Ignored,
 ) -> Context:
     view = access.view(tx, requester.user, room_id)
     eyes = Eyes(view, access.sight(tx, requester.user, view.room), request.filter, ignored)
     entry = access.entry(tx, view, eyes.sight, request.event_id)
     ignored.check(entry)
-    here, last = PageToken(entry.position, entry.back), PageToken(min(view.upto, upto))
+    here, last = PageToken(entry.position, entry.back), _last(view)
     limit = min(request.limit, request.filter.count(request.limit))
     earlier = walk(tx, eyes, Way(before(entry.position, entry.back), True, PageToken(-1), limit // 2))
     later = walk(tx, eyes, Way(here, False, max(last, here), limit - limit // 2))

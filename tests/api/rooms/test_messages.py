@@ -1,10 +1,16 @@
 """GET /messages: both directions, from and to, limits, filters, lazy members."""
 
+from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
+from oriz_matrix.storage.dialects.postgresql import DRAW
+from tests.support.databases import Databases
 from tests.support.homeserver import Home, Json, User, ids, refused, texts
+from tests.support.in_process import open_config
+from tests.support.stores import schema_template
 
 
 async def room_with(alice: User, *said: str, **body: Any) -> tuple[str, list[str]]:
@@ -173,3 +179,19 @@ async def test_who_left_reads_up_to_their_goodbye(home: Home) -> None:
         assert newest[0]["content"]["membership"] == "leave"
     assert texts(await bob.history(room, "f")) == ["a", "b"]
     assert texts((await bob.messages(room, "f", to=token, limit=100))["chunk"]) == ["a", "b"]
+
+
+async def test_what_was_sent_is_there_while_an_earlier_write_is_still_under_way(
+    postgres: Databases, tmp_path: Path
+) -> None:
+    with postgres.database(schema_template(postgres)) as url, psycopg.connect(url) as slow:
+        async with Home(open_config(tmp_path, url)) as home:
+            alice = await home.user("alice")
+            slow.execute(DRAW.replace(":count", "1"))
+            room, said = await room_with(alice, "a")
+            assert ids((await alice.messages(room, "b", limit=1))["chunk"]) == said
+            around = await alice.context(room, said[0])
+            assert around["events_before"]
+            said.append(await alice.say(room, "b"))
+            assert ids((await alice.context(room, said[0]))["events_after"]) == said[1:]
+            assert ids((await alice.messages(room, "f", from_=around["end"]))["chunk"]) == said[1:]
