@@ -85,16 +85,19 @@ def find_state_keys(tx: Transaction, keys: Sequence[StateKey]) -> dict[StateKey,
 
 
 def state_key(tx: Transaction, key: StateKey) -> StateKeyNid:
-    """The number of a state key, given out now if it has none."""
-    if (nid := find_state_keys(tx, [key]).get(key)) is not None:
-        return nid
+    """The number of a state key, given out now if it has none. Whoever writes one has read it before, so that one that
+    is not in memory is new: it is not looked for first."""
+    if (known := tx.caches.state_key_nids.get(key)) is not None:
+        return known
     sql = """
         INSERT INTO state_keys (type, state_key) VALUES (:type, :state_key)
-        ON CONFLICT (type, state_key) DO UPDATE SET type = EXCLUDED.type RETURNING nid
+        ON CONFLICT (type, state_key) DO NOTHING RETURNING nid
     """
-    nid = StateKeyNid(tx.value(sql, type=key[0], state_key=key[1]))
-    _learn_state_key(tx, nid, key)
-    return nid
+    new = tx.value(sql, type=key[0], state_key=key[1])
+    if new is None:
+        return find_state_keys(tx, [key])[key]
+    _learn_state_key(tx, StateKeyNid(new), key)
+    return StateKeyNid(new)
 
 
 def many_state_keys(tx: Transaction, keys: Collection[StateKey]) -> dict[StateKey, StateKeyNid]:

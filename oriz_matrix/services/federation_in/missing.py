@@ -256,7 +256,8 @@ def as_fork(tx: Transaction, name: RoomName, state: Mapping[StateKey, EventNid])
         return Fork(room.nothing, {})
     current = room.current
     present = room_state.at(tx, current)
-    wanted = {interning.state_key(tx, key): nid for key, nid in state.items()}
+    numbers = interning.many_state_keys(tx, state.keys())
+    wanted = {numbers[key]: nid for key, nid in state.items()}
     changes: dict[StateKeyNid, EventNid | None] = {k: nid for k, nid in wanted.items() if present.get(k) != nid}
     changes |= {key: None for key in present if key not in wanted}
     return Fork(current, changes)
