@@ -95,7 +95,7 @@ class Devices:
         self, window: Window, stays: Sequence[Membership], changes: Sequence[Change] | None
     ) -> dict[str, list[UserId]]:
         """The users whose devices changed in the window, or who share a room with the reader now and did not before;
-        and those who no longer do. `changes` are the recent ones, where they reach back. Empty where there are none."""
+        and those who no longer do; a list of none is left out. `changes` are the recent ones, where they reach back."""
         if window.since is None:
             return {}
         news = _News.of(changes, window.reader.user)
@@ -157,9 +157,8 @@ def _lists(tx: Transaction, window: Window, stays: Sequence[Membership], news: _
     gone = device_lists.have_left(tx, sorted(left_by_others), after) | _met(tx, exited, window)
     gone -= device_lists.members(tx, joined, gone) | {reader}
     names = interning.user_ids(tx, changed | gone)
-    if not changed and not gone:
-        return {}
-    return {"changed": sorted(names[user] for user in changed - gone), "left": sorted(names[user] for user in gone)}
+    lists = {"changed": sorted(names[user] for user in changed - gone), "left": sorted(names[user] for user in gone)}
+    return {name: users for name, users in lists.items() if users}
 
 
 def _changed(
