@@ -24,8 +24,8 @@ PASSES, FAILS = "passes.txt", "fails.txt"
 
 PARTS = ("accounts", "chat", "encryption", "federation", "finding", "media", "modern", "outside", "rooms")
 """The pieces of the work, as `tests/conformance/operations.tsv` names them."""
-KINDS = ("not built", "against the specification", "not in v1.19", "open")
-"""What a reason may begin with. `open`: to be mended, and why it is not yet."""
+KINDS = ("not built", "against the specification", "not in v1.19")
+"""What a reason may begin with."""
 
 _FILE = re.compile(r"# file (tests/\S+)")
 _RESULT = re.compile(r"(ok|not ok) \d+ (.*?)(?: \(\d+ subtests\))?")
