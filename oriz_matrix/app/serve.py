@@ -27,11 +27,7 @@ COLLECT_AFTER = (25_000, 20, 50)
 """Answers are made of many small objects that die at once; looking for cycles among them at Python's usual pace, each
 700 objects, costs more than making them."""
 
-LARGE_BYTES = 128 * 1024
-"""Blocks of memory from this size on are of their own, and go back to the system when they are freed. Else the C
-library takes ever larger ones from its heap, where what lies above the hole of a large answer keeps it for ever."""
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of mallopt(3)
+M_ARENA_MAX = -8  # of mallopt(3)
 
 log = structlog.get_logger()
 
@@ -40,7 +36,7 @@ def serve(config: Config, on_ready: Callable[[list[str]], None]) -> None:
     """Serves until SIGTERM or SIGINT; `on_ready` hears the addresses. Raises OSError and StorageError at start."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(*COLLECT_AFTER)
-    _bound_memory()
+    _share_memory_between_threads()
     clock, ids = Clock(), Ids()
     dialect = open_dialect(config, clock)
     server = build(config, dialect, own_key(config, ids), clock, ids)
@@ -48,14 +44,10 @@ def serve(config: Config, on_ready: Callable[[list[str]], None]) -> None:
         runner.run(_run(server, config, on_ready))
 
 
-def _bound_memory() -> None:
-    """Lets threads share two heaps, and gives back what is free: the C library gives each thread a heap of its own, and
-    what one frees is of no use to the others."""
+def _share_memory_between_threads() -> None:
+    """Lets threads share two heaps. The C library gives each its own, and what one frees is of no use to the others."""
     with suppress(OSError, AttributeError):  # another C library than glibc
-        glibc = ctypes.CDLL("libc.so.6")
-        glibc.mallopt(M_ARENA_MAX, 2)
-        glibc.mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
-        glibc.mallopt(M_TRIM_THRESHOLD, LARGE_BYTES)
+        ctypes.CDLL("libc.so.6").mallopt(M_ARENA_MAX, 2)
 
 
 def own_key(config: Config, ids: Ids) -> SigningKey:
