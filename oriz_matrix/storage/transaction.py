@@ -53,7 +53,7 @@ class Connection(Protocol):
         """What the database takes; reads much of it, so it may last."""
 
     def pipeline(self) -> None:
-        """Announces that only writes follow, whose errors may show as late as at the commit."""
+        """Announces that writes follow, whose errors may show as late as at the commit; a read waits for them."""
 
 
 class Transaction:
@@ -108,7 +108,10 @@ class Transaction:
         return self._connection.sizes()
 
     def pipeline(self) -> None:
-        """From here to the end of the transaction there are only writes: the engine may get them in one go."""
+        """From here to the end of the transaction there are mostly writes, which the engine may get in one go.
+
+        A read in between waits for all that was written before it.
+        """
         self._connection.pipeline()
 
     def lock(self, subject: str) -> None:

@@ -362,6 +362,25 @@ async def test_who_loses_a_deadlock_is_run_again(postgres: Databases) -> None:
             assert sorted(await database.read(channels)) == ["a", "b"]
 
 
+async def test_what_is_read_amid_writes_is_the_answer_to_the_question(postgres: Databases) -> None:
+    """However much the engine has still to answer of the writes before."""
+
+    def write_and_read(tx: Transaction, count: int) -> list[tuple[int, ...]]:
+        tx.pipeline()
+        rows = [{"position": number, "channel": "many"} for number in range(count)]
+        tx.many("INSERT INTO notices VALUES (:position, :channel)", rows)
+        tx.many("UPDATE notices SET channel = 'one' WHERE position = :position AND channel = :channel", rows)
+        found = tx.rows("SELECT count(*) FROM notices WHERE position = ANY(:some)", some=list(range(count)))
+        tx.run("DELETE FROM notices")
+        return found
+
+    with new_dialect("postgres", Path(), postgres) as dialect:
+        async with running(dialect) as database:
+            for count in range(50, 450, 4):
+                assert await database.write(write_and_read, count) == [(count,)]
+                assert await database.read(channels) == []
+
+
 async def test_an_error_in_what_is_sent_in_one_go_leaves_the_connection_usable(postgres: Databases) -> None:
     def break_rules(tx: Transaction) -> None:
         tx.pipeline()

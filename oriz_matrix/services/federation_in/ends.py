@@ -44,8 +44,8 @@ def behind(tx: Transaction, room: Room, previous: Collection[EventId], known: Ma
 
 def keep(tx: Transaction, room: RoomNid, new: Sequence[Event], rejected: Mapping[EventId, str]) -> None:
     """Stores events as outliers; what lies behind those upon which an accepted event stands is followed as well."""
-    arrivals.keep(tx, room, new, rejected)
     passed = followed.among(tx, room, [event.event_id for event in new])
+    arrivals.keep(tx, room, new, rejected)  # last, for its writes go in one go
     if passed:
         follow(tx, room, passed)
 

@@ -126,6 +126,7 @@ class PostgresConnection:
         self._db.adapters.register_dumper(int, Int8BinaryDumper)
         self._cursor = self._db.cursor(binary=True)
         self._end = ExitStack()
+        self._pipeline: psycopg.Pipeline | None = None
         self.in_doubt = False
         """Whether COMMIT was sent and not answered: nobody knows whether it happened."""
 
@@ -142,6 +143,8 @@ class PostgresConnection:
             raise _meaning(error) from error
 
     def rows(self, sql: str, parameters: Mapping[str, Any]) -> list[Row]:
+        if self._pipeline is not None:  # else the cursor may take the answer to a write before for this one's
+            self._pipeline.sync()
         self._execute(sql, parameters)
         return self._cursor.fetchall()
 
@@ -159,7 +162,7 @@ class PostgresConnection:
         self.run("SELECT pg_advisory_xact_lock(hashtextextended(:subject, 0))", {"subject": subject})
 
     def pipeline(self) -> None:
-        self._end.enter_context(self._db.pipeline())
+        self._pipeline = self._end.enter_context(self._db.pipeline())
 
     def settled(self) -> Position:
         """Outside a transaction: what is at or below it is visible to every snapshot that is taken later."""
@@ -204,6 +207,8 @@ class PostgresConnection:
             with suppress(psycopg.Error):
                 self._cursor.execute(b"ROLLBACK")
             raise
+        finally:
+            self._pipeline = None
 
     @property
     def broken(self) -> bool:
