@@ -10,6 +10,7 @@ from oriz_matrix.services.changes import Changes
 from oriz_matrix.services.encryption.incoming import IncomingDevices
 from oriz_matrix.services.federation_in.backfill import Backfill
 from oriz_matrix.services.federation_in.edus import EDUS, Edu
+from oriz_matrix.services.federation_in.entering import Entering
 from oriz_matrix.services.federation_in.missing import MissingEvents
 from oriz_matrix.services.federation_in.receive import Receive
 from oriz_matrix.services.federation_in.retracted import Retracted
@@ -21,7 +22,7 @@ from oriz_matrix.services.jobs import Jobs
 from oriz_matrix.services.membership.elsewhere import Elsewhere, Finding
 from oriz_matrix.services.membership.handshakes import Handshakes
 from oriz_matrix.services.membership.invited import Invited
-from oriz_matrix.services.membership.remote import Entering, Incoming, Remote
+from oriz_matrix.services.membership.remote import Incoming, Remote
 from oriz_matrix.services.membership.resident import Resident
 from oriz_matrix.services.membership.third_party import ThirdPartyInvites
 from oriz_matrix.services.outgoing import Outgoing
@@ -73,8 +74,8 @@ def between(below: Below) -> Between:
     verify = Verify(below.server_keys)
     missing = MissingEvents(database, federation, verify)
     settle = Settle(database, below.append, missing, below.policy, below.fates)
-    receive = Receive(database, below.append, settle, clock, below.fates)
     entering = Entering()
+    receive = Receive(database, below.append, settle, entering, clock, below.fates)
     owner = Owner(below.ids.job_owner(), database.one_process)
     devices = {kind: Edu(take, durable=True) for kind, take in IncomingDevices(here).takes.items()}
     edus = {**EDUS, **devices}

@@ -82,7 +82,7 @@ def enter(tx: Transaction, name: RoomName, entry: Entry) -> Room:
     bodies = events.load(tx, entry.state)
     members = _members(bodies)
     position = entry.filled
-    if room.joined > room.elsewhere:
+    if room.is_here:
         raise RoomMoved
     if position is None or room.current.position or not _is_whole(tx, room, position, len(bodies)):
         position = _replace(tx, room, bodies, members)

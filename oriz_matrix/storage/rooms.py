@@ -30,6 +30,11 @@ class Room(NamedTuple):
     elsewhere: int
 
     @property
+    def is_here(self) -> bool:
+        """Whether a user of this server is in it."""
+        return self.joined > self.elsewhere
+
+    @property
     def is_shared(self) -> bool:
         """Whether users of this server and of others are in it."""
         return 0 < self.elsewhere < self.joined
@@ -99,6 +104,11 @@ def get(tx: Transaction, nids: Sequence[RoomNid]) -> dict[RoomNid, Room]:
         FROM rooms WHERE nid = ANY(:nids)
     """
     return {row[0]: from_row(row) for row in tx.rows(sql, nids=nids)}
+
+
+def is_here(tx: Transaction, nid: RoomNid) -> bool:
+    """Whether a user of this server is in a room."""
+    return get(tx, [nid])[nid].is_here
 
 
 def hold(tx: Transaction, nid: RoomNid, seen: StateAt) -> Room:

@@ -18,6 +18,7 @@ from oriz_matrix.protocol.errors import Forbidden, MatrixError
 from oriz_matrix.protocol.events import Event, event_from_pdu
 from oriz_matrix.protocol.identifiers import EventId, RoomId, UserId
 from oriz_matrix.services.federation_in import whole
+from oriz_matrix.services.federation_in.entering import Entering
 from oriz_matrix.services.federation_in.judge import Simple, simple
 from oriz_matrix.services.federation_in.missing import Unfound
 from oriz_matrix.services.federation_in.settle import Count, Reach, Settle, Source, finish, require_accepted
@@ -101,10 +102,13 @@ def nothing(_tx: Transaction) -> None:
 class Receive:
     """Works through what waits, in every process; an event that two of them take is appended by one."""
 
-    def __init__(self, db: Database, append: Append, settle: Settle, clock: Clock, count: Count) -> None:
+    def __init__(
+        self, db: Database, append: Append, settle: Settle, entering: Entering, clock: Clock, count: Count
+    ) -> None:
         self._db = db
         self._append = append
         self._settle = settle
+        self._entering = entering
         self._clock = clock
         self._here = append.here
         self._count = count
@@ -219,7 +223,7 @@ class Receive:
             self._note(late, event, is_done=task.result())
         now = self._clock.monotonic()
         passed_over = {event_id for event_id, one in late.items() if one.due > now} | slow.keys()
-        while waiting := await self._db.read(incoming.waiting, name.nid, passed_over, TOGETHER):
+        while waiting := await self._waiting(name, passed_over):
             found = [_event(name, one) for one in waiting]
             async with self._append.turn(room_id):
                 if await self._simply(name, found, Source(waiting[0].origin)):
@@ -229,6 +233,13 @@ class Receive:
         if late:
             await self._sift(name, late)
         await self._join_ends(name)
+
+    async def _waiting(self, name: RoomName, passed_over: Collection[EventId]) -> list[Waiting]:
+        """The next events of a room that are to be taken; none while the first user from here enters it, whose join
+        must not be fetched as what is before others' events."""
+        if name.room_id in self._entering and not await self._db.read(rooms.is_here, name.nid):
+            return []
+        return await self._db.read(incoming.waiting, name.nid, passed_over, TOGETHER)
 
     async def _sift(self, name: RoomName, late: dict[EventId, _Late]) -> None:
         """Forgets late events that were taken along with others; those whose past has come are tried again at once."""

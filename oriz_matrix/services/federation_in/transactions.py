@@ -197,7 +197,7 @@ def _door(tx: Transaction, room_id: RoomId, origin: ServerName, is_entering: boo
     room = doors.known(tx, room_id)
     if is_entering:
         return rooms.name(tx, room.nid)
-    if room.joined <= room.elsewhere:
+    if not room.is_here:
         raise NotFound("Nobody here is in the room")
     doors.require_allowed(tx, room, origin)
     return rooms.name(tx, room.nid)

@@ -78,9 +78,9 @@ def _check_door(tx: Transaction, brought: Brought, event: Event) -> None:
     if name.version is not event.version:
         raise BadJson("room_version: the room has another one")
     room = rooms.get(tx, [name.nid])[name.nid]
-    if room.joined > room.elsewhere:
+    if room.is_here:
         doors.require_allowed(tx, room, brought.origin)
     user = interning.find_user(tx, user_id)
     now = membership.now(tx, user, name.nid) if user is not None else None
-    if now is not None and now.membership in ("join", "ban") and room.joined > room.elsewhere:
+    if now is not None and now.membership in ("join", "ban") and room.is_here:
         raise Forbidden("state_key: this user is in the room already, or banned")

@@ -4,12 +4,8 @@ The state that a join brings is hostile input: each event of it is checked as an
 by what is left (traps.md 42). Server-server API, "Joining Rooms", "Inviting to a room".
 """
 
-import asyncio
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
-from weakref import WeakValueDictionary
 
 import structlog
 
@@ -21,6 +17,7 @@ from oriz_matrix.protocol.events import Event
 from oriz_matrix.protocol.identifiers import EventId, RoomId, ServerName, UserId
 from oriz_matrix.protocol.room_versions import RoomVersion
 from oriz_matrix.services.federation_in import ends
+from oriz_matrix.services.federation_in.entering import Entering
 from oriz_matrix.services.federation_in.missing import MissingEvents
 from oriz_matrix.services.federation_in.receive import Receive
 from oriz_matrix.services.federation_in.settle import Source
@@ -44,32 +41,6 @@ PART = 200
 """State events that one transaction writes."""
 
 log = structlog.get_logger()
-
-
-class Entering:
-    """The rooms that this process is about to enter: what others send of them is kept until then."""
-
-    def __init__(self) -> None:
-        self._rooms: defaultdict[RoomId, int] = defaultdict(int)
-        self._turns: WeakValueDictionary[RoomId, asyncio.Lock] = WeakValueDictionary()
-
-    def __contains__(self, room_id: object) -> bool:
-        return room_id in self._rooms
-
-    def turn(self, room_id: RoomId) -> asyncio.Lock:
-        """Held by who brings the room's state here: the next one finds it."""
-        return self._turns.setdefault(room_id, asyncio.Lock())
-
-    @contextmanager
-    def room(self, room_id: RoomId) -> Iterator[None]:
-        """While a room is being entered."""
-        self._rooms[room_id] += 1
-        try:
-            yield
-        finally:
-            self._rooms[room_id] -= 1
-            if not self._rooms[room_id]:
-                del self._rooms[room_id]
 
 
 class Incoming(NamedTuple):
@@ -99,19 +70,21 @@ class Remote:
 
     async def join(self, wish: Wish, servers: Sequence[ServerName]) -> None:
         """Joins a room through one of the servers. Raises what they say, or BadGateway."""
-        with self._entering.room(wish.room_id):
 
-            async def begin(version: RoomVersion) -> None:
-                await self._db.write(entering.open_room, wish.room_id, version)
+        async def begin(version: RoomVersion) -> None:
+            await self._db.write(entering.open_room, wish.room_id, version)
 
-            joined = await self._handshakes.join(wish, servers, begin)
-            await self._require_signed(joined.event)
-            async with self._entering.turn(wish.room_id):
-                name = await self._db.write(entering.open_room, wish.room_id, joined.event.version)
-                is_in = not await self._db.read(_is_here, name) and await self._bring(name, joined)
-        if not is_in:  # somebody from here was faster
-            await self._receive.event(name, joined.event, Source(joined.server))
-        self._receive.poke(wish.room_id)
+        try:
+            with self._entering.room(wish.room_id):
+                joined = await self._handshakes.join(wish, servers, begin)
+                await self._require_signed(joined.event)
+                async with self._entering.turn(wish.room_id):
+                    name = await self._db.write(entering.open_room, wish.room_id, joined.event.version)
+                    is_in = not await self._db.read(rooms.is_here, name.nid) and await self._bring(name, joined)
+            if not is_in:  # somebody from here was faster
+                await self._receive.event(name, joined.event, Source(joined.server))
+        finally:
+            self._receive.poke(wish.room_id)
 
     async def _require_signed(self, join: Event) -> None:
         """A join that somebody there vouches for must bear their server's signature, or nobody else takes it."""
@@ -215,7 +188,7 @@ class Remote:
     async def invited(self, event: Event, shown: Shown) -> None:
         """A user here was invited to a room; where this server is in it, the event comes as all others do."""
         name = await self._db.write(entering.open_room, event.room_id, event.version)
-        if not await self._db.read(_is_here, name):
+        if not await self._db.read(rooms.is_here, name.nid):
             await self._outside(event, shown)
 
 
@@ -234,12 +207,6 @@ def _enter(tx: Transaction, name: RoomName, state: Collection[EventId], entry: E
 def _is_elsewhere(pdu: object, room_id: RoomId) -> bool:
     """Whether an event says to be of another room."""
     return isinstance(pdu, dict) and pdu.get("room_id", room_id) != room_id
-
-
-def _is_here(tx: Transaction, name: RoomName) -> bool:
-    """Whether a user of this server is joined to the room."""
-    room = rooms.get(tx, [name.nid])[name.nid]
-    return room.joined > room.elsewhere
 
 
 class _Last(NamedTuple):

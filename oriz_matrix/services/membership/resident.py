@@ -152,7 +152,7 @@ class Resident:
 
 def _door(tx: Transaction, room_id: RoomId, origin: ServerName) -> RoomName:
     room = doors.known(tx, room_id)
-    if room.joined <= room.elsewhere:
+    if not room.is_here:
         raise NotFound("Nobody here is in the room")
     doors.require_allowed(tx, room, origin)
     return rooms.name(tx, room.nid)

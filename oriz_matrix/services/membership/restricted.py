@@ -51,7 +51,7 @@ def refusal(tx: Transaction, state: Mapping[StateKey, Event], user: UserNid | No
         return UnableToGrantJoin()
     names = [rooms.find(tx, room_id) for room_id in rules.allowed_rooms]
     rows = rooms.get(tx, [name.nid for name in names if name is not None])
-    if len(rows) < len(names) or any(room.joined <= room.elsewhere for room in rows.values()):
+    if len(rows) < len(names) or any(not room.is_here for room in rows.values()):
         return UnableToAuthoriseJoin()
     return Forbidden("You are in none of the rooms whose members may join")
 

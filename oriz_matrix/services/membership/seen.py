@@ -82,7 +82,7 @@ def look(tx: Transaction, wish: Wish) -> Seen:
     """Reads all that a change is decided on. Raises NotHere, and InvalidParam."""
     name = _room(tx, wish.room)
     room = rooms.get(tx, [name.nid])[name.nid]
-    if room.joined <= room.elsewhere and (room.elsewhere or not room.latest):
+    if not room.is_here and (room.elsewhere or not room.latest):
         raise NotHere
     draft = Draft(sender=wish.sender, type=MEMBER, content={"membership": wish.membership}, state_key=wish.target)
     keys = [*needed_keys(draft, name.version), *([GUEST_ACCESS] if wish.membership == "join" else [])]

@@ -162,7 +162,7 @@ class ThirdPartyInvites:
 
 def _door(tx: Transaction, room_id: RoomId, origin: ServerName) -> None:
     room = doors.known(tx, room_id)
-    if room.joined <= room.elsewhere:
+    if not room.is_here:
         raise NotFound("Nobody here is in the room")
     doors.require_allowed(tx, room, origin)
 
@@ -180,7 +180,7 @@ def _is_here(tx: Transaction, room_id: RoomId) -> bool:
     if name is None:
         return False
     room = rooms.get(tx, [name.nid])[name.nid]
-    return room.joined > room.elsewhere
+    return room.is_here
 
 
 def _draft(tx: Transaction, found: Redeemed) -> Draft | None:

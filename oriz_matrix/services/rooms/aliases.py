@@ -97,7 +97,7 @@ def _resolve(tx: Transaction, alias: RoomAlias, own: ServerName) -> Resolved:
         raise _not_found(alias)
     others = servers.in_room(tx, nid)[:MOST_SERVERS]
     room = rooms.get(tx, [nid])[nid]
-    is_here = room.joined > room.elsewhere or not others
+    is_here = room.is_here or not others
     return Resolved(rooms.name(tx, nid).room_id, [own, *others] if is_here else others)
 
 

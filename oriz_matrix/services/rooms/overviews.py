@@ -135,7 +135,7 @@ def is_seen_by_server(tx: Transaction, seen: Overview, server: ServerName) -> bo
 
 def _is_here(room: Room) -> bool:
     """Whether this server knows the room as it is now: somebody here is in it, or nobody anywhere."""
-    return room.joined > room.elsewhere or room.joined == 0
+    return room.is_here or room.joined == 0
 
 
 def _joining(rule: str, version: RoomVersion) -> str:
