@@ -11,7 +11,7 @@ from oriz_matrix.storage.types import BranchNid, EventNid, Position, RoomNid, St
 
 
 class RoomName(NamedTuple):
-    """What of a room never changes."""
+    """What of a room does not change once it has events."""
 
     nid: RoomNid
     room_id: RoomId

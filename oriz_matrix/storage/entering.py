@@ -23,10 +23,18 @@ from oriz_matrix.storage.types import BranchNid, EventNid, Position, RoomNid
 
 
 def open_room(tx: Transaction, room_id: RoomId, version: RoomVersion) -> RoomName:
-    """The room, made known now if it was not."""
+    """The room, made known now if it was not.
+
+    As long as nobody here was in it, it is of the version that was told last: whoever says another one, as the server
+    of an invite may, must not keep us out of it.
+    """
     tx.lock(f"room {room_id}")
     name = rooms.find(tx, room_id)
-    return name if name is not None else RoomName(rooms.create(tx, room_id, version).nid, room_id, version)
+    if name is None:
+        return RoomName(rooms.create(tx, room_id, version).nid, room_id, version)
+    if name.version is not version and rooms.change_version(tx, name.nid, version):
+        return name._replace(version=version)
+    return name
 
 
 def begin(tx: Transaction, name: RoomName) -> Position | None:
@@ -79,6 +87,7 @@ def enter(tx: Transaction, name: RoomName, entry: Entry) -> Room:
     """Enters a room; the room as it is then. Raises RoomMoved where a user of this server has come in already."""
     seen = rooms.get(tx, [name.nid])[name.nid].current
     room = rooms.hold(tx, name.nid, seen)
+    rooms.change_version(tx, name.nid, name.version)  # another one may have been told since `open_room`
     bodies = events.load(tx, entry.state)
     members = _members(bodies)
     position = entry.filled

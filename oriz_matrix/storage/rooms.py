@@ -70,24 +70,33 @@ def hand_over_listing(tx: Transaction, old: RoomNid, new: RoomNid) -> None:
 
 
 def find(tx: Transaction, room_id: RoomId) -> RoomName | None:
-    """What of a room never changes, or None when this server does not know the room."""
+    """What of a room does not change once it has events, or None when this server does not know the room."""
     if (known := tx.caches.rooms_by_id.get(room_id)) is not None:
         return known
-    row = tx.one("SELECT nid, room_id, version FROM rooms WHERE room_id = :room_id", room_id=room_id)
+    row = tx.one("SELECT nid, room_id, version, latest FROM rooms WHERE room_id = :room_id", room_id=room_id)
     return None if row is None else _learn(tx, row)
 
 
 def name(tx: Transaction, nid: RoomNid) -> RoomName:
-    """What of a room never changes."""
+    """What of a room does not change once it has events."""
     if (known := tx.caches.rooms.get(nid)) is not None:
         return known
-    row = tx.one("SELECT nid, room_id, version FROM rooms WHERE nid = :nid", nid=nid)
+    row = tx.one("SELECT nid, room_id, version, latest FROM rooms WHERE nid = :nid", nid=nid)
     assert row is not None
     return _learn(tx, row)
 
 
-def _learn(tx: Transaction, row: tuple[RoomNid, RoomId, str]) -> RoomName:
-    found = RoomName(row[0], row[1], ROOM_VERSIONS[row[2]])
+def change_version(tx: Transaction, nid: RoomNid, version: RoomVersion) -> bool:
+    """Takes another version for that of a room which has no events yet; whether it has none."""
+    sql = "UPDATE rooms SET version = :version WHERE nid = :nid AND latest = 0"
+    return tx.run(sql, version=version.name, nid=nid) > 0
+
+
+def _learn(tx: Transaction, row: tuple[RoomNid, RoomId, str, Position]) -> RoomName:
+    nid, room_id, version, latest = row
+    found = RoomName(nid, room_id, ROOM_VERSIONS[version])
+    if not latest:
+        return found
 
     def publish() -> None:
         tx.caches.rooms.put(found.nid, found)

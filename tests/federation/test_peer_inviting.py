@@ -33,6 +33,24 @@ async def test_alice_is_invited_and_joins(alice: Person, zoe: Peer, version: str
     assert {key: e["event_id"] for key, e in (await agree(room.room_id, alice)).items()} == room.state()
 
 
+@pytest.mark.parametrize("is_invited_again", [True, False])
+async def test_who_names_a_wrong_version_first_keeps_nobody_out(
+    alice: Person, zoe: Peer, is_invited_again: bool
+) -> None:
+    room, lie = zoe.host("11", "zoe"), zoe.host("2", "zoe")
+    lie.room_id = room.room_id
+    await acts.invite(zoe, alice.at, lie, zoe.user("zoe"), alice.id)
+    await alice.sees_section(room.room_id, "invite")
+    if is_invited_again:
+        await acts.invite(zoe, alice.at, room, zoe.user("zoe"), alice.id)
+    await alice.join(room.room_id, via=[zoe.name])
+    await alice.sees_section(room.room_id, "join")
+    await zoe.send(alice.at, room.say(zoe.user("zoe"), "welcome"))
+    await alice.hears(room.room_id, "welcome")
+    with pytest.raises(AssertionError, match="room_version"):
+        await acts.invite(zoe, alice.at, lie, zoe.user("zoe"), alice.id)
+
+
 async def test_alice_turns_it_down(alice: Person, zoe: Peer) -> None:
     room = zoe.host("11", "zoe", join_rule="invite")
     await acts.invite(zoe, alice.at, room, zoe.user("zoe"), alice.id)
