@@ -70,8 +70,11 @@ JOIN_ELSEWHERE = Measure(
     last=True,
     goals=(5, 5),
 )
-AFTER_JOIN = Measure("federation_after", "After that join", FEDERATION, "federation: work after the", last=True)
-"""What both servers burn after the answer until they are idle: in `figures` it is added to the join."""
+AFTER_JOIN = Measure(
+    "federation_after", "That join until both are idle", FEDERATION, "federation: work after the", last=True
+)
+"""What both servers burn from the beginning of the join on: in `figures` it takes the place of what they burn until the
+answer."""
 BETWEEN = (
     JOIN_ELSEWHERE,
     Measure(
@@ -116,7 +119,7 @@ def figures(scenario: str, results: Sequence[Mapping[str, Any]]) -> dict[str, di
         if named and not {"failed", "skipped"} & named[0].keys():
             found[measure.key] = _figures(named[-1 if measure.last else 0])
     if JOIN_ELSEWHERE.key in found:
-        found[JOIN_ELSEWHERE.key][CPU] += found.pop(AFTER_JOIN.key, {CPU: 0.0})[CPU]
+        found[JOIN_ELSEWHERE.key] |= found.pop(AFTER_JOIN.key, {})
     return found
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tests.support.bench.charts import Bars, Chart, draw, shown, shown_ratio
 from tests.support.bench.measures import (
+    ALL,
     BESIDE,
     BETWEEN,
     CPU,
@@ -226,9 +227,20 @@ def _beside(results: Results) -> list[str]:
 def _about(results: Results) -> list[str]:
     about = results.about
     lines = [f"- **{NAMES[server]}**: {', '.join(versions)}" for server, versions in about.versions.items()]
-    lines.append(f"- runs: {about.runs}; size: {about.scale:g} of the full; scenarios: {', '.join(about.scenarios)}")
+    size = f"size: {about.scale:g} of the full"
+    lines.append(f"- runs: {about.runs}{_fewer(results)}; {size}; scenarios: {', '.join(about.scenarios)}")
     lines.append(f"- {about.cores} cores, of which other processes kept up to {results.other_cores():.2f} busy")
     return ["\n".join(lines)]
+
+
+def _fewer(results: Results) -> str:
+    """The scenarios that were measured fewer times than others."""
+    found = {}
+    for measure in ALL:
+        times = max(len(results.runs(engine, ORIZ, measure)) for engine in ENGINES)
+        if 0 < times < results.about.runs:
+            found[measure.scenario] = times
+    return "".join(f", of {scenario} {times}" for scenario, times in found.items())
 
 
 def _bars(results: Results, places: Iterable[tuple[str, str, Measure]], figure: str | None = None) -> list[Bars]:
