@@ -23,14 +23,14 @@ from oriz_matrix.storage.types import Position, Sizes
 
 BUSY_SECONDS = 30
 GROUP = 64  # writes in one commit
-CACHE_KIB = 2000
-"""Of each connection: what is not in it is in the cache of the system, microseconds away."""
+CACHE_KIB, WRITER_CACHE_KIB = 2000, 8000
+"""Of each connection: what is not in it is in the cache of the system, microseconds away. Whoever writes looks at the
+same pages again and again."""
 PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
     "PRAGMA temp_store=MEMORY",
-    f"PRAGMA cache_size=-{CACHE_KIB}",
 )
 _ANY = re.compile(r"= ANY\(:(\w+)\)")
 _EACH = re.compile(r"EACH\(:(\w+)\)")
@@ -58,12 +58,12 @@ class SqliteConnection:
 
     message_statement: LiteralString | None = None
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, cache_kib: int = CACHE_KIB) -> None:
         self._db = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=512
         )
         try:
-            for pragma in PRAGMAS:
+            for pragma in (*PRAGMAS, f"PRAGMA cache_size=-{cache_kib}"):
                 self._db.execute(pragma)
         except sqlite3.Error:
             self._db.close()
@@ -242,10 +242,10 @@ class Sqlite:
         """A transaction in any case, which several may share."""
         self._writer.put((job, done))
 
-    def _connection(self) -> SqliteConnection:
+    def _connection(self, cache_kib: int = CACHE_KIB) -> SqliteConnection:
         connection: SqliteConnection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = SqliteConnection(self._path)
+            connection = self._local.connection = SqliteConnection(self._path, cache_kib)
             self._open.append(connection)
         return connection
 
@@ -261,7 +261,7 @@ class Sqlite:
     def _serve_writes(self, jobs: list[Write]) -> None:
         outcomes: list[tuple[Transaction, Any, BaseException | None]] = []
         try:
-            connection = self._connection()
+            connection = self._connection(WRITER_CACHE_KIB)
             with connection.transaction():
                 if len(jobs) == 1:
                     transaction = Transaction(connection, self.caches)
