@@ -113,9 +113,9 @@ async def test_messages_to_users_elsewhere_go_to_their_servers(home: Home, elsew
         await send(alice, "1", {**theirs, bob.id: {bob.device_id: {"n": 4}}})
     [edu] = await elsewhere.told()
     assert edu["edu_type"] == "m.direct_to_device"
-    message_id = edu["content"].pop("message_id")
+    message_id = edu["content"]["message_id"]
     assert 0 < len(message_id) <= 32
-    assert edu["content"] == {"sender": alice.id, "type": KIND, "messages": theirs}
+    assert edu["content"] == {"sender": alice.id, "type": KIND, "message_id": message_id, "messages": theirs}
     await send(alice, "2", theirs)
     assert len({each["content"]["message_id"] for each in await elsewhere.told()} | {message_id}) == 2
     assert heard(await bob.sync()) == [4]
