@@ -7,43 +7,48 @@ from oriz_matrix.protocol.identifiers import RoomAlias, RoomId, UserId
 from oriz_matrix.storage.transaction import Transaction
 from oriz_matrix.storage.types import FOREVER, EventNid, Position, RoomNid
 
+WITH_ROOMS: Sequence[LiteralString] = (
+    "event_status",
+    "state_branches",
+    "room_trunks",
+    "memberships",
+    "threads",
+    "mentions",
+    "gaps",
+    "incoming",
+    "followed",
+    "room_servers",
+    "aliases",
+    "receipts",
+    "account_data",
+    "shown_states",
+    "typing",
+)
+"""The tables whose rows name their room."""
+
 ROOM_ROWS: Mapping[str, LiteralString] = {
     "rooms": "SELECT nid, 1 FROM rooms WHERE nid = ANY(:rooms)",
     "events": """
         SELECT s.room, count(*) FROM event_status s JOIN events e ON e.nid = s.event
         WHERE s.room = ANY(:rooms) GROUP BY s.room
     """,
-    "event_status": "SELECT room, count(*) FROM event_status WHERE room = ANY(:rooms) GROUP BY room",
     "auth_edges": """
         SELECT s.room, count(*) FROM event_status s JOIN auth_edges a ON a.event = s.event
         WHERE s.room = ANY(:rooms) GROUP BY s.room
     """,
-    "state_branches": "SELECT room, count(*) FROM state_branches WHERE room = ANY(:rooms) GROUP BY room",
     "state_entries": """
         SELECT b.room, count(*) FROM state_branches b JOIN state_entries e ON e.branch = b.nid
         WHERE b.room = ANY(:rooms) GROUP BY b.room
     """,
-    "room_trunks": "SELECT room, count(*) FROM room_trunks WHERE room = ANY(:rooms) GROUP BY room",
-    "memberships": "SELECT room, count(*) FROM memberships WHERE room = ANY(:rooms) GROUP BY room",
-    "threads": "SELECT room, count(*) FROM threads WHERE room = ANY(:rooms) GROUP BY room",
-    "mentions": "SELECT room, count(*) FROM mentions WHERE room = ANY(:rooms) GROUP BY room",
     "transaction_ids": """
         SELECT s.room, count(*) FROM transaction_ids t JOIN event_status s ON s.event = t.event
         WHERE s.room = ANY(:rooms) GROUP BY s.room
     """,
-    "gaps": "SELECT room, count(*) FROM gaps WHERE room = ANY(:rooms) GROUP BY room",
-    "incoming": "SELECT room, count(*) FROM incoming WHERE room = ANY(:rooms) GROUP BY room",
-    "followed": "SELECT room, count(*) FROM followed WHERE room = ANY(:rooms) GROUP BY room",
-    "room_servers": "SELECT room, count(*) FROM room_servers WHERE room = ANY(:rooms) GROUP BY room",
     "outbox": """
         SELECT s.room, count(*) FROM outbox o JOIN event_status s ON s.event = o.event
         WHERE s.room = ANY(:rooms) GROUP BY s.room
     """,
-    "aliases": "SELECT room, count(*) FROM aliases WHERE room = ANY(:rooms) GROUP BY room",
-    "receipts": "SELECT room, count(*) FROM receipts WHERE room = ANY(:rooms) GROUP BY room",
-    "account_data": "SELECT room, count(*) FROM account_data WHERE room = ANY(:rooms) GROUP BY room",
-    "shown_states": "SELECT room, count(*) FROM shown_states WHERE room = ANY(:rooms) GROUP BY room",
-    "typing": "SELECT room, count(*) FROM typing WHERE room = ANY(:rooms) GROUP BY room",
+    **{table: f"SELECT room, count(*) FROM {table} WHERE room = ANY(:rooms) GROUP BY room" for table in WITH_ROOMS},  # noqa: S608
 }
 """How many rows of each table belong to each room; every table that refers to rooms or their events is here."""
 

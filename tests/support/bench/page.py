@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tests.support.bench.charts import Bars, Chart, draw, shown, shown_ratio
 from tests.support.bench.measures import (
+    AFTERWARDS,
     ALL,
     BESIDE,
     BETWEEN,
@@ -234,13 +235,13 @@ def _about(results: Results) -> list[str]:
 
 
 def _fewer(results: Results) -> str:
-    """The scenarios that were measured fewer times than others."""
+    """What was measured fewer times than the rest."""
     found = {}
     for measure in ALL:
         times = max(len(results.runs(engine, ORIZ, measure)) for engine in ENGINES)
         if 0 < times < results.about.runs:
-            found[measure.scenario] = times
-    return "".join(f", of {scenario} {times}" for scenario, times in found.items())
+            found[measure.title if measure.scenario == AFTERWARDS else measure.scenario] = times
+    return "".join(f", of {name} {times}" for name, times in found.items())
 
 
 def _bars(results: Results, places: Iterable[tuple[str, str, Measure]], figure: str | None = None) -> list[Bars]:
