@@ -1,5 +1,6 @@
 """Events that are judged again when they come again, because more is known by then (traps.md 17)."""
 
+import asyncio
 import time
 from typing import Any, NamedTuple
 
@@ -66,10 +67,12 @@ async def lied(scene: Shared, zoe: Peer, kind: str, content: Json, state_key: st
     join = scene.room.make(yan, "m.room.member", {"membership": "join"}, yan)
     between = scene.room.say(zoe.user("zoe"), "between")
     event = scene.room.make(yan, kind, content, state_key)
+    told = asyncio.Event()
 
     async def without(peer: Peer, asked: Asked) -> Any:
         state = [each for each in scene.room.before(between.event_id).values() if each != join.event_id]
         chain = scene.room.auth_chain(state)
+        told.set()
         return {"pdu_ids": state, "auth_chain_ids": [each.event_id for each in chain]}
 
     zoe.instead["get_missing_events"] = {"events": []}
@@ -78,6 +81,7 @@ async def lied(scene: Shared, zoe: Peer, kind: str, content: Json, state_key: st
     marker = scene.room.say(zoe.user("zoe"), "a marker", prev=[join.prev_event_ids[0]], keep=False)
     await zoe.send(scene.alice.at, marker)
     await scene.alice.hears(scene.room.room_id, "a marker")
+    await told.wait()  # what lasts keeps no other event waiting
     zoe.instead.clear()
     return Lied(join, between, event)
 

@@ -16,10 +16,10 @@ from oriz_matrix.storage import interning, migrate, notices, recent
 from oriz_matrix.storage.caches import Caches
 from oriz_matrix.storage.database import Database
 from oriz_matrix.storage.dialects import Dialect
-from oriz_matrix.storage.dialects.postgresql import Postgres
+from oriz_matrix.storage.dialects.postgresql import ROWS_TOGETHER, Postgres
 from oriz_matrix.storage.dialects.sqlite import Sqlite
 from oriz_matrix.storage.errors import DatabaseUnavailable, Duplicate
-from oriz_matrix.storage.transaction import Transaction, single
+from oriz_matrix.storage.transaction import Row, Transaction, single
 from oriz_matrix.storage.types import Position
 from tests.storage.talk import ALICE, new_room
 from tests.storage.test_interning import place_of
@@ -396,3 +396,46 @@ async def test_an_error_in_what_is_sent_in_one_go_leaves_the_connection_usable(p
             await database.write(interning.user, ALICE)
             assert await database.read(channels) == []
             assert channels_elsewhere(dialect) == []
+
+
+def _row(number: int) -> Row:
+    """A row of all kinds of values, of which `absent` is NULL in each, and `perhaps` in some."""
+    return (number, f"word {number}'", b"\0\xff" * number, number % 2 == 0, None, None if number % 3 else number)
+
+
+@pytest.mark.parametrize("count", [1, 2, ROWS_TOGETHER - 1, ROWS_TOGETHER, 100])
+async def test_many_rows_arrive_as_they_are(database: Database, dialect: Dialect, count: int) -> None:
+    """However many go together: any values, also in columns whose names are words of SQL, and known keys left out."""
+    make = f"""
+        CREATE TABLE probe ("user" BIGINT PRIMARY KEY, word TEXT, body {dialect.schema_words["blob"]}, is_even BOOLEAN,
+            absent TEXT, perhaps BIGINT)
+    """
+    insert = """
+        INSERT INTO probe ("user", word, body, is_even, absent, perhaps)
+        VALUES (:user, :word, :body, :is_even, :absent, :perhaps) ON CONFLICT DO NOTHING
+    """
+    names = ("user", "word", "body", "is_even", "absent", "perhaps")
+    rows = [dict(zip(names, _row(number), strict=True)) for number in range(count)]
+
+    def fill(tx: Transaction) -> None:
+        tx.run(make)
+        tx.many(insert, rows)
+        tx.many(insert, rows + rows)
+        tx.many('UPDATE probe SET perhaps = :perhaps, word = word WHERE "user" = :user', rows)
+
+    await database.write(fill)
+    assert await database.read(lambda tx: tx.rows('SELECT * FROM probe ORDER BY "user"')) == [
+        _row(number) for number in range(count)
+    ]
+
+
+async def test_a_later_row_replaces_an_earlier_one(database: Database) -> None:
+    """Also where both are written together."""
+    insert = """
+        INSERT INTO jobs (queue, key, payload, run_at) VALUES ('probe', :key, :payload, 0)
+        ON CONFLICT (queue, key) DO UPDATE SET payload = EXCLUDED.payload
+    """
+    rows = [{"key": str(number % 10), "payload": b"%d" % number} for number in range(20)]
+    await database.write(lambda tx: tx.many(insert, rows))
+    found = await database.read(lambda tx: tx.rows("SELECT payload FROM jobs WHERE queue = 'probe' ORDER BY key"))
+    assert [payload for (payload,) in found] == [b"%d" % number for number in range(10, 20)]

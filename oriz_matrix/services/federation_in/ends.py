@@ -25,12 +25,13 @@ class Behind(NamedTuple):
 
 
 def behind(tx: Transaction, room: Room, previous: Collection[EventId], known: Mapping[EventId, Stored]) -> Behind:
-    """What lies behind an event with these previous events; `known` are those that are stored."""
+    """What lies behind an event with these previous events; `known` are those that are stored, and perhaps others."""
     ends = {event_id for event_id, _ in room.extremities}
     found: set[EventId] = set()
     outside: set[EventId] = set()
     looked_at: set[EventNid] = set()
-    ids, level = set(previous), known
+    ids = set(previous)
+    level = {event_id: known[event_id] for event_id in ids & known.keys()}
     while ids and len(looked_at) < MOST_LOOKED_AT:
         found |= ids & ends
         outside |= ids - {event_id for event_id, one in level.items() if not one.is_outlier}
@@ -38,7 +39,8 @@ def behind(tx: Transaction, room: Room, previous: Collection[EventId], known: Ma
         new = [number for number in unseen if number not in looked_at]
         looked_at.update(new)
         ids = {i for body in events.load(tx, new).values() for i in body.prev_event_ids}
-        level = arrivals.find(tx, ids)
+        level = {event_id: known[event_id] for event_id in ids & known.keys()}
+        level |= arrivals.find(tx, ids - known.keys())
     return Behind(sorted(found), sorted(outside))
 
 
@@ -50,7 +52,12 @@ def keep(tx: Transaction, room: RoomNid, new: Sequence[Event], rejected: Mapping
         follow(tx, room, passed)
 
 
-def follow(tx: Transaction, room: RoomNid, previous: Collection[EventId]) -> None:
-    """An accepted event has these previous events, be it through what has no place in the timeline."""
-    found = behind(tx, rooms.get(tx, [room])[room], previous, arrivals.find(tx, previous))
+def follow(
+    tx: Transaction, room: RoomNid, previous: Collection[EventId], near: Collection[EventId] = frozenset()
+) -> None:
+    """An accepted event has these previous events, be it through what has no place in the timeline.
+
+    near: events that are likely to lie behind it, to be looked up at once.
+    """
+    found = behind(tx, rooms.get(tx, [room])[room], previous, arrivals.find(tx, {*previous, *near}))
     followed.mark(tx, room, [*found.ends, *found.outside])

@@ -200,7 +200,7 @@ def _enter(tx: Transaction, name: RoomName, state: Collection[EventId], entry: E
     user = interning.user(tx, UserId(entry.join.event.key[1]))
     outside.forget_shown(tx, user, name.nid)
     room = entering.enter(tx, name, entry._replace(state=list(events.find(tx, state).values())))
-    ends.follow(tx, name.nid, entry.join.event.prev_event_ids)
+    ends.follow(tx, name.nid, entry.join.event.prev_event_ids, near=state)
     return room
 
 
