@@ -12,6 +12,8 @@ from tests.support.peer.peer import Asked, Peer
 
 NAMES = ("lice", "my", "dam")
 ROUNDS = 12
+SECONDS_TO_TAKE_IT = 0.5
+"""How long whoever would take an event too early has for it."""
 
 
 @pytest.mark.parametrize("letter", ["a", "b"])
@@ -40,3 +42,20 @@ async def test_everybody_who_came_in_is_in(stage: Stage, zoe: Peer, letter: str)
         await people[0].hears(room.room_id, "all of you")
         members = await people[0].members(room.room_id)
         assert {person.id: members.get(person.id) for person in people} == {person.id: "join" for person in people}
+
+
+@pytest.mark.parametrize("letter", ["a", "b"])
+async def test_what_stands_upon_a_join_may_come_before_the_answer_to_it(stage: Stage, zoe: Peer, letter: str) -> None:
+    alice = await stage.person(f"{letter}lice")
+    room = zoe.host("11", "zoe")
+
+    async def late(peer: Peer, asked: Asked) -> Any:
+        said = await answers.send_join(peer, asked)
+        await zoe.send(alice.at, room.say(zoe.user("zoe"), "welcome"))
+        await asyncio.sleep(SECONDS_TO_TAKE_IT)
+        return said
+
+    zoe.instead["send_join"] = late
+    await alice.join(room.room_id, via=[zoe.name])
+    await alice.hears(room.room_id, "welcome")
+    assert (await alice.members(room.room_id))[alice.id] == "join"
