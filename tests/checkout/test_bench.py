@@ -146,6 +146,9 @@ def test_a_join_on_another_server_costs_what_both_burn_until_they_are_idle(resul
     assert "- runs: 3, of federation 1; size" in text
     assert "2 never arrived" in text
     assert "| Join a room of 1,000 on the other server | 240 | 400 |" in text
+    for _ in range(4):
+        results.add("postgres", "oriz", found)
+    assert "- runs: 3, of federation on SQLite 1, of federation on PostgreSQL 4; size" in page.text(results)
 
 
 def test_the_page_shows_medians_ratios_and_goals(results: Results) -> None:

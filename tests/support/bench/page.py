@@ -229,19 +229,22 @@ def _about(results: Results) -> list[str]:
     about = results.about
     lines = [f"- **{NAMES[server]}**: {', '.join(versions)}" for server, versions in about.versions.items()]
     size = f"size: {about.scale:g} of the full"
-    lines.append(f"- runs: {about.runs}{_fewer(results)}; {size}; scenarios: {', '.join(about.scenarios)}")
+    lines.append(f"- runs: {about.runs}{_otherwise(results)}; {size}; scenarios: {', '.join(about.scenarios)}")
     lines.append(f"- {about.cores} cores, of which other processes kept up to {results.other_cores():.2f} busy")
     return ["\n".join(lines)]
 
 
-def _fewer(results: Results) -> str:
-    """What was measured fewer times than the rest."""
-    found = {}
+def _otherwise(results: Results) -> str:
+    """What was measured fewer times than the rest, or more often."""
+    found: dict[str, int] = {}
     for measure in ALL:
-        times = max(len(results.runs(engine, ORIZ, measure)) for engine in ENGINES)
-        if 0 < times < results.about.runs:
-            found[measure.title if measure.scenario == AFTERWARDS else measure.scenario] = times
-    return "".join(f", of {name} {times}" for name, times in found.items())
+        name = measure.title if measure.scenario == AFTERWARDS else measure.scenario
+        times = {engine: len(results.runs(engine, ORIZ, measure)) for engine in ENGINES}
+        differs = len(set(times.values()) - {0}) > 1
+        for engine, count in times.items():
+            if count not in (0, results.about.runs):
+                found[f"{name} on {ENGINES[engine]}" if differs else name] = count
+    return "".join(f", of {name} {count}" for name, count in found.items())
 
 
 def _bars(results: Results, places: Iterable[tuple[str, str, Measure]], figure: str | None = None) -> list[Bars]:
