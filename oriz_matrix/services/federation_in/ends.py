@@ -25,22 +25,21 @@ class Behind(NamedTuple):
 
 
 def behind(tx: Transaction, room: Room, previous: Collection[EventId], known: Mapping[EventId, Stored]) -> Behind:
-    """What lies behind an event with these previous events; `known` are those that are stored, and perhaps others."""
+    """What lies behind an event with these previous events; `known` are events that need not be looked up."""
     ends = {event_id for event_id, _ in room.extremities}
     found: set[EventId] = set()
     outside: set[EventId] = set()
     looked_at: set[EventNid] = set()
     ids = set(previous)
-    level = {event_id: known[event_id] for event_id in ids & known.keys()}
     while ids and len(looked_at) < MOST_LOOKED_AT:
+        level = {event_id: known[event_id] for event_id in ids & known.keys()}
+        level |= arrivals.find(tx, ids - known.keys())
         found |= ids & ends
         outside |= ids - {event_id for event_id, one in level.items() if not one.is_outlier}
         unseen = [one.number for one in level.values() if one.is_hidden or one.is_outlier]
         new = [number for number in unseen if number not in looked_at]
         looked_at.update(new)
         ids = {i for body in events.load(tx, new).values() for i in body.prev_event_ids}
-        level = {event_id: known[event_id] for event_id in ids & known.keys()}
-        level |= arrivals.find(tx, ids - known.keys())
     return Behind(sorted(found), sorted(outside))
 
 
