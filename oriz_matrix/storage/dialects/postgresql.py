@@ -114,15 +114,19 @@ def _translate(sql: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
 
 
 @lru_cache(maxsize=512)
-def _of_arrays(sql: str, types: tuple[tuple[str, str], ...]) -> str | None:
-    """An INSERT of one row as one of many, whose parameters are arrays of these types, or NULL where they have none.
+def _insert_parts(sql: str) -> tuple[str, ...] | None:
+    """What stands before, in and after the VALUES of an INSERT that may be one of many rows.
 
-    None for another statement. DO UPDATE stays one by one, for it may not meet one row twice in a statement.
+    None for another statement, and with DO UPDATE, which may not meet one row twice.
     """
     found = _INSERT.fullmatch(sql)
-    if found is None or not types:
-        return None
-    into, values, rest = found.groups()
+    return found and found.groups()
+
+
+@lru_cache(maxsize=512)
+def _of_arrays(insert: tuple[str, ...], types: tuple[tuple[str, str], ...]) -> str:
+    """An INSERT of one row as one of many, whose parameters are arrays of these types, or NULL where they have none."""
+    into, values, rest = insert
     columns = dict(types)
     row = _PLACEHOLDER.sub(lambda name: f'each."{name[1]}"' if name[1] in columns else "NULL", values)
     arrays = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in types)
@@ -182,14 +186,13 @@ class PostgresConnection:
         return self._cursor.rowcount
 
     def many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        columns = rows[0] if len(rows) >= ROWS_TOGETHER else ()
-        arrays = {name: _array(row[name] for row in rows) for name in columns}
-        types = {name: kind for name, values in arrays.items() if (kind := _type(values)) is not None}
-        together = _of_arrays(sql, tuple(types.items()))
-        if together is None:
+        insert = _insert_parts(sql) if len(rows) >= ROWS_TOGETHER else None
+        if insert is None:
             self._cursor.executemany(cast("Any", _translate(sql)[0]), rows)
-        else:
-            self._execute(together, arrays)
+            return
+        arrays = {name: _array(row[name] for row in rows) for name in rows[0]}
+        types = {name: kind for name, values in arrays.items() if (kind := _type(values)) is not None}
+        self._execute(_of_arrays(insert, tuple(types.items())), arrays)
 
     def draw(self, count: int) -> list[Position]:
         return [Position(value) for (value,) in self.rows(DRAW, {"count": count})]
